@@ -1,0 +1,103 @@
+"""The contract every kind of target keeps. docs/adding-a-deployer.md walks through one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from domain.clock import Clock
+from domain.plans import Plan
+from domain.progress import Report
+from domain.readiness import Probe
+from domain.replicas import Observed, ReplicaId, TargetFacts
+from domain.services import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kind of target can do. Each field is None for yes, or the reason for no."""
+
+    gpus: str | None = None
+    several_replicas: str | None = None
+    follow_logs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line a replica wrote."""
+
+    replica: ReplicaId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a deployer is handed by the house, since it may not reach for its neighbours."""
+
+    probe: Probe
+    clock: Clock
+    state_dir: Path
+    """Where a target may keep what it must remember, in a folder of its own."""
+
+
+class Deployer(Protocol):
+    """Brings services up and down on one target. Every verb is safe to repeat.
+
+    What runs is remembered by the target itself (labels, locks, files), never by the deployer:
+    a new one over the same target sees and adopts all of it.
+    """
+
+    capabilities: ClassVar[Capabilities]
+
+    async def inspect(self) -> TargetFacts:
+        """Look at the target itself. An unreachable one is a fact, not an exception."""
+        ...
+
+    async def observe(self, service: str) -> Observed:
+        """Look at what runs of a service, dead remains included. Raises Unreachable."""
+        ...
+
+    def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
+        """Decide the steps from what is to what is wanted. Pure.
+
+        Raises Unsupported when this target cannot run such a service, with the reason.
+        """
+        ...
+
+    async def apply(self, plan: Plan, report: Report) -> None:
+        """Carry out the plan's steps in order, and return only once the last one holds.
+
+        Safe to repeat, by the same plan or by any part of it (`plan.only(step)`): what is done
+        is found on the target and skipped. `admit` and `drain` belong to the rollout and are
+        passed over. Cancelling leaves nothing half made: a replica is there or it is not.
+
+        Raises WorldChanged, having done nothing, if something else changed the target since
+        the plan was made; Unhealthy, with the last log lines, if a replica never gets ready;
+        Refused or Unreachable as the target answers.
+        """
+        ...
+
+    def logs(self, replica: ReplicaId, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        """The last `tail` lines a replica wrote, oldest first, then new ones if `follow`.
+
+        Works for failed replicas as long as the target remembers them. Raises UnknownName.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. What runs goes on running."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of target: what its configuration looks like and how one is opened."""
+
+    settings: type[BaseModel]
+    """What stands under a target of this kind in the configuration, `kind` included."""
+    open: Callable[[str, Any, Tools], Deployer]
+    """(target name, settings, tools) -> a deployer. Connects to nothing yet."""

@@ -1,0 +1,84 @@
+"""What can go wrong, in words that are fit for the room as they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class OpsError(Exception):
+    """Something a person can act on. `summary` says what failed, `hint` what to try."""
+
+    def __init__(self, summary: str, hint: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
+
+
+class RequestError(OpsError):
+    """Asked wrongly."""
+
+
+class UsageError(RequestError):
+    """The words do not make a command."""
+
+
+class UnknownName(RequestError):
+    """Nothing goes by that name."""
+
+
+class NotPermitted(RequestError):
+    """The person may not do that here."""
+
+
+class Busy(OpsError):
+    """Somebody else holds it: the summary says who, since when."""
+
+
+class Unsupported(OpsError):
+    """This target, engine or source cannot do that."""
+
+
+class ConfigError(OpsError):
+    """The configuration cannot be used; nothing was started."""
+
+
+class TargetError(OpsError):
+    """A target did not do what was asked."""
+
+
+class Unreachable(TargetError):
+    """No answer; trying again may help."""
+
+
+class Refused(TargetError):
+    """A clear no; trying again will not help until something changes."""
+
+
+class WorldChanged(Refused):
+    """A plan no longer fits what runs."""
+
+
+class Cancelled(OpsError):
+    """Somebody asked for the end of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A diagnosis: which class of failure, from what evidence, and what to try."""
+
+    kind: str
+    """`out-of-memory`, `port-taken`, `not-a-model`, `probe-timeout`, `crashed` ..."""
+    what: str
+    advice: str
+    evidence: tuple[str, ...] = ()
+    """The last log lines, oldest first."""
+    retryable: bool = False
+
+
+class Unhealthy(TargetError):
+    """A replica never became ready, or died. Carries the diagnosis."""
+
+    def __init__(self, replica: str, failure: Failure) -> None:
+        super().__init__(f"{replica}: {failure.what}", hint=failure.advice)
+        self.replica = replica
+        self.failure = failure

@@ -1,0 +1,57 @@
+"""One accepted command, from the room to its end."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+class State(StrEnum):
+    """How far an operation is."""
+
+    FILED = "filed"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def ended(self) -> bool:
+        """True once nothing more will happen."""
+        return self not in (State.FILED, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A command somebody gave, as the store keeps it."""
+
+    id: str
+    origin: str
+    """What it came from, for good: a Matrix event id."""
+    room: str
+    sender: str
+    text: str
+    said_at: datetime
+    changes: bool
+    """False for a command that only looks or talks."""
+    state: State = State.FILED
+    service: str | None = None
+    summary: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+def operation_id(origin: str, length: int = 6) -> str:
+    """A short id that the same origin always gets, so that an event delivered twice, even to a
+    bot that lost its state, is the same operation. No digits or letters that look alike."""
+    number = int.from_bytes(hashlib.sha256(origin.encode()).digest(), "big")
+    letters = []
+    for _ in range(length):
+        number, index = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[index])
+    return "".join(letters)

@@ -1,0 +1,28 @@
+"""One thing that just happened inside an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from domain.replicas import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A small piece of news, told as it happens."""
+
+    step: str
+    """What is being done, as a person would say it: `start tiny-3fa9c1-0`."""
+    replica: str | None = None
+    phase: Phase | None = None
+    fraction: float | None = None
+    """0 to 1 of this step, where it can be known."""
+    text: str = ""
+    """The last log line, or bytes and rate; for `!infer` the whole answer so far."""
+    position: tuple[int, int] | None = None
+    """(steps done, steps in all) of the operation."""
+
+
+Report = Callable[[Progress], None]
+"""Telling can neither slow nor break doing: a report returns at once and never raises."""

@@ -1,0 +1,105 @@
+"""What should run: a service's full description and the revision it amounts to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+
+from domain.sources import ModelSource
+
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
+"""A lower-case DNS label (RFC 1035) of at most 40 characters: it becomes part of process,
+container and Kubernetes names, which end at 63."""
+
+TargetName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
+
+EngineName = Literal["llamacpp"]
+
+Gpu = Literal["auto", "none"] | Annotated[int, Field(ge=1, le=64)]
+
+MAX_REPLICAS = 64
+"""More than this in one placement is a typo, not a wish."""
+
+
+class Placement(BaseModel, frozen=True, extra="forbid"):
+    """So many replicas on one target."""
+
+    target: TargetName
+    replicas: int = Field(ge=0, le=MAX_REPLICAS)
+
+
+class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
+    """What should run and where. Says nothing of what runs there now."""
+
+    name: ServiceName
+    source: ModelSource
+    engine: EngineName = "llamacpp"
+    placements: tuple[Placement, ...] = Field(min_length=1)
+    gpu: Gpu = "auto"
+    context: int | None = Field(default=None, ge=64, le=16_777_216)
+    """Tokens one conversation may hold; None takes what the model was trained for."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Engine settings from `--set key=value`, sorted by key; the engine says which it knows."""
+    restarts: int = 0
+    """Raised by `!restart`, so that a restart is an ordinary rollout to a new revision (what
+    the `restartedAt` annotation does for a Kubernetes deployment)."""
+    startup_budget: float = Field(default=120.0, gt=0)
+    """Seconds without any sign of progress after which a starting replica is given up."""
+    drain_timeout: float = Field(default=30.0, ge=0)
+    """Seconds running answers get to finish before a replica is stopped."""
+
+    @field_validator("placements")
+    @classmethod
+    def _one_placement_a_target(cls, value: tuple[Placement, ...]) -> tuple[Placement, ...]:
+        names = [placement.target for placement in value]
+        if len(names) != len(set(names)):
+            raise ValueError("a target is named twice")
+        return value
+
+    @field_validator("settings")
+    @classmethod
+    def _sorted(cls, value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted(value))
+
+    @property
+    def revision(self) -> str:
+        """Six hex digits over all that shapes a replica; counts and patience do not."""
+        shape = self.model_dump(
+            mode="json", exclude={"placements", "startup_budget", "drain_timeout"}
+        )
+        text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+    @property
+    def replicas(self) -> int:
+        """Wanted copies over all targets."""
+        return sum(placement.replicas for placement in self.placements)
+
+    @property
+    def where(self) -> str:
+        """The targets as a person writes them: `local` or `eu:2,us:1`."""
+        if len(self.placements) == 1:
+            return self.placements[0].target
+        return ",".join(f"{p.target}:{p.replicas}" for p in self.placements)
+
+    def replicas_on(self, target: str) -> int:
+        """Wanted copies on one target, 0 where it has no placement."""
+        return next((p.replicas for p in self.placements if p.target == target), 0)
+
+    def scaled(self, replicas: int) -> ServiceSpec:
+        """The same service with so many copies, kept on its first target when it has several.
+
+        Raises ValueError when a service spread over several targets is scaled by one number,
+        except to 0.
+        """
+        if len(self.placements) > 1 and replicas:
+            raise ValueError(f"{self.name} runs on {self.where}; say how many on each")
+        placements = tuple(Placement(target=p.target, replicas=replicas) for p in self.placements)
+        return self.model_copy(update={"placements": placements})
+
+    def restarted(self) -> ServiceSpec:
+        """The same service as a new revision, so that every replica is replaced."""
+        return self.model_copy(update={"restarts": self.restarts + 1})

@@ -1,0 +1,32 @@
+"""Places where services run, told apart by kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class ProcessTarget(BaseModel, frozen=True, extra="forbid"):
+    """Child processes on the machine the bot runs on."""
+
+    kind: Literal["process"]
+    home: Path | None = None
+    """Where replicas keep their records and logs; default: `targets/NAME` beside the state."""
+    models_dir: Path | None = None
+    """Where downloaded models are kept; default: `models` beside the state."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """Threads a replica may use; 0 takes half the processors."""
+
+
+class RehearsalTarget(BaseModel, frozen=True, extra="forbid"):
+    """Plays a script instead of running anything: for trying commands out."""
+
+    kind: Literal["rehearsal"]
+    home: Path | None = None
+    """Where it remembers what it pretends to run; default: `targets/NAME` beside the state."""
+    script: Literal["smooth", "slow-pull", "never-ready", "out-of-memory", "crash-loop"] = "smooth"
+    """What happens when something is deployed there."""
+    pace: float = Field(default=1.0, ge=0, le=60)
+    """Seconds each scene takes."""
