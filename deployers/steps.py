@@ -30,13 +30,6 @@ def rolling(
     return Plan(operation, have.target, want, tuple(steps), Fingerprint.of(have), warnings)
 
 
-def removal(want: ServiceSpec, have: Observed, operation: str) -> Plan:
-    """Drain and stop everything, then forget the service."""
-    plan = rolling(want.scaled(0), have, operation)
-    steps = (*plan.steps, Step(StepKind.FORGET))
-    return Plan(operation, have.target, plan.want, steps, plan.fingerprint)
-
-
 def _bring_up(replica: ReplicaId, *, ready: bool) -> list[Step]:
     kinds = [StepKind.WAIT_READY, StepKind.ADMIT]
     return [Step(kind, replica) for kind in (kinds if ready else [StepKind.START, *kinds])]

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 
 class OpsError(Exception):
-    """Something a person can act on. `summary` says what failed, `hint` what to try."""
+    """Something a person can act on: what failed, how things stand now, what to try."""
 
     def __init__(self, summary: str, hint: str = "") -> None:
         super().__init__(summary)
         self.summary = summary
+        self.standing = ""
+        """Filled in by whoever put things right again: `The previous version serves.`"""
         self.hint = hint
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from domain.replicas import Observed, ReplicaId
@@ -76,9 +76,11 @@ class Plan:
 
     def only(self, step: Step) -> Plan:
         """The same plan cut down to one of its steps, for carrying out step by step."""
-        return Plan(
-            self.operation, self.target, self.want, (step,), self.fingerprint, self.warnings
-        )
+        return replace(self, steps=(step,))
+
+    def forgetting(self) -> Plan:
+        """The same plan, ending with the target forgetting the service altogether."""
+        return replace(self, steps=(*self.steps, Step(StepKind.FORGET)))
 
     def changed_since(self, now: Observed) -> str | None:
         """What happened on the target since the plan was made that the plan did not do itself.

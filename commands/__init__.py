@@ -1,0 +1,1 @@
+"""What people can say: a verb per file, its words, its help and what it does."""

@@ -1,0 +1,75 @@
+"""`ping`, `whoami`, `version`: small talk with the bot itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commands.access import Permit
+from commands.replies import Reply, duration
+from commands.verb import Deps, Verb
+from domain.people import Role
+from domain.progress import Report
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Are you there?"""
+
+
+@dataclass(frozen=True)
+class WhoAmI:
+    """Who am I to you?"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which one are you?"""
+
+
+async def ping(request: Ping, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Yes."""
+    return Reply.done("pong")
+
+
+async def whoami(request: WhoAmI, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """What the asker may do in this room."""
+    place = permit.environment
+    where = (
+        f"This room acts on {place.name}: {', '.join(place.targets)}, "
+        f"`{place.default_target}` unless said otherwise."
+        if place
+        else "This room is bound to no environment: nothing can be changed from here."
+    )
+    return Reply.done(f"You are {permit.person.mxid}, with the role {permit.role}.", where)
+
+
+async def version(request: Version, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """The release, and since when it runs."""
+    up = (deps.clock.now() - deps.started_at).total_seconds()
+    return Reply.done(f"Gantry {deps.version}, up for {duration(up)}")
+
+
+PING = Verb(
+    name="ping",
+    summary="see whether the bot is there",
+    examples=("ping",),
+    request=Ping,
+    handle=ping,
+    role=Role.VIEWER,
+)
+WHOAMI = Verb(
+    name="whoami",
+    summary="who you are to the bot, and what this room acts on",
+    examples=("whoami",),
+    request=WhoAmI,
+    handle=whoami,
+    role=Role.VIEWER,
+)
+VERSION = Verb(
+    name="version",
+    summary="which Gantry this is",
+    examples=("version",),
+    request=Version,
+    handle=version,
+    role=Role.VIEWER,
+)

@@ -1,0 +1,141 @@
+"""`deploy`: make it so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import click
+from pydantic import ValidationError
+
+from commands.access import Permit
+from commands.outcomes import live, unchanged
+from commands.replies import Reply
+from commands.verb import Deps, Verb, argument, option
+from commands.words import CountWord, GpuWord, NameWord, PlacementsWord, SettingWord, SourceWord
+from domain.access import Environment
+from domain.errors import UsageError
+from domain.people import Role
+from domain.progress import Report
+from domain.services import Placement, ServiceSpec
+from domain.sources import Source
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """What was asked for; None where nothing was said."""
+
+    name: str
+    source: Source | None = None
+    target: tuple[tuple[str, int | None], ...] | None = None
+    engine: str | None = None
+    gpu: str | int | None = None
+    replicas: int | None = None
+    ctx: int | None = None
+    set: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def service(self) -> str:
+        """The service it concerns."""
+        return self.name
+
+
+async def deploy(request: Deploy, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Bring the service to what was asked, keeping what was not mentioned."""
+
+    def decide(before: ServiceSpec | None) -> ServiceSpec:
+        want = spec(request, before, permit.place)
+        permit.allow([placement.target for placement in want.placements])
+        if before is not None:
+            permit.allow([placement.target for placement in before.placements])
+        return want
+
+    outcome = await deps.fleet.change(request.name, permit.operation, decide, report)
+    return live(outcome) if outcome.changed else unchanged(outcome)
+
+
+def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> ServiceSpec:
+    """What the request amounts to, on top of what there was. Pure.
+
+    Raises UsageError when something needed was never said, or does not fit together.
+    """
+    if before is None and request.source is None:
+        raise UsageError(
+            f"there is no service `{request.name}` yet, so `deploy` needs a model source",
+            hint=f"For example `!deploy {request.name} tiny://ops`",
+        )
+    old = before.model_dump() if before else {"name": request.name, "source": request.source}
+    said = {
+        "source": request.source,
+        "engine": request.engine,
+        "gpu": request.gpu,
+        "context": request.ctx,
+        "settings": _merged(before, request) if request.set else None,
+        "placements": _placements(request, before, place),
+    }
+    try:
+        return ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _placements(
+    request: Deploy, before: ServiceSpec | None, place: Environment
+) -> tuple[Placement, ...]:
+    if request.target is None:
+        if before is None:
+            return (Placement(target=place.default_target, replicas=request.replicas or 1),)
+        return before.placements if request.replicas is None else _scaled(before, request.replicas)
+    if request.replicas is not None and len(request.target) > 1:
+        raise UsageError("say how many on each target", hint="For example `--target eu:2,us:1`")
+    default = request.replicas or (before.replicas if before and len(request.target) == 1 else 1)
+    return tuple(
+        Placement(target=target, replicas=(default or 1) if count is None else count)
+        for target, count in request.target
+    )
+
+
+def _scaled(before: ServiceSpec, replicas: int) -> tuple[Placement, ...]:
+    try:
+        return before.scaled(replicas).placements
+    except ValueError as error:
+        raise UsageError(str(error), hint="For example `--target eu:2,us:1`") from error
+
+
+def _merged(before: ServiceSpec | None, request: Deploy) -> tuple[tuple[str, str], ...]:
+    return tuple({**dict(before.settings if before else ()), **dict(request.set)}.items())
+
+
+VERB = Verb(
+    name="deploy",
+    summary="run a model server, or change one that runs",
+    examples=(
+        "deploy tiny tiny://ops",
+        "deploy qwen hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf",
+        "deploy gemma path:/models/gemma-3-4b-it-Q4_K_M.gguf --ctx 8192 --replicas 2",
+    ),
+    request=Deploy,
+    handle=deploy,
+    role=Role.OPERATOR,
+    changes=True,
+    params=(
+        argument("name", NameWord()),
+        argument("source", SourceWord(), required=False),
+        option("--target", PlacementsWord(), "T[:N],...", "where; default: the room's own target"),
+        option("--engine", click.Choice(["llamacpp"]), "ENGINE", "what serves it"),
+        option("--gpu", GpuWord(), "auto|none|N", "GPUs for each replica"),
+        option("--replicas", CountWord(1), "N", "copies"),
+        option("--ctx", click.IntRange(64, 16_777_216), "TOKENS", "context of one conversation"),
+        option(
+            "--set",
+            SettingWord(),
+            "KEY=VALUE",
+            "an engine setting; may be said again",
+            multiple=True,
+        ),
+    ),
+    notes=(
+        "A new version is started, proved by a real token and given the requests before the old "
+        "one is stopped. If it never gets ready, the old one goes on serving.",
+    ),
+)

@@ -1,0 +1,116 @@
+"""`infer`: talk to a service."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import click
+
+from commands.access import Permit
+from commands.replies import Reply, Verbatim
+from commands.verb import Deps, Verb, argument, option
+from commands.words import NameWord
+from domain.errors import Unreachable
+from domain.people import Role
+from domain.progress import Progress, Report
+from fleet.fleet import ServiceStatus
+from inference.asking import Answer, Piece
+from inference.client import Broken, Turn
+
+DEFAULT_MAX_TOKENS = 1024
+"""Enough for an answer one reads in a room."""
+
+
+@dataclass(frozen=True)
+class Infer:
+    """A prompt for a service."""
+
+    name: str
+    prompt: str
+    max_tokens: int | None = None
+    temperature: float | None = None
+    system: str | None = None
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The conversation so far, which is this one prompt."""
+        system = (Turn("system", self.system),) if self.system else ()
+        return (*system, Turn("user", self.prompt))
+
+
+async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Stream the answer of whichever replica is least busy."""
+    status = (await deps.fleet.status(request.name))[0]
+    answer = deps.models.ask(
+        request.name,
+        request.turns,
+        max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
+        temperature=request.temperature,
+    )
+    said = ""
+    try:
+        async with aclosing(answer) as parts:
+            async for part in parts:
+                if isinstance(part, Answer):
+                    return Reply.done(Verbatim(said.strip() or "(it said nothing)"), _how(part))
+                said = _told(said, part, report)
+    except Broken as error:
+        failure = Reply.failed(f"infer {request.name}", error)
+        return Reply(False, (Verbatim(said.strip()), *failure.blocks))
+    except Unreachable as error:
+        error.standing = _standing(status)
+        raise
+    raise AssertionError("an answer ends with an Answer or an error")
+
+
+def _told(said: str, part: Piece, report: Report) -> str:
+    said += part.text
+    report(Progress("answering", replica=str(part.replica), text=said))
+    return said
+
+
+def _how(answer: Answer) -> str:
+    told = [
+        f"— `{answer.replica}`",
+        f"{answer.completion_tokens} tokens",
+        f"first after {answer.first_token * 1000:.0f} ms",
+    ]
+    if answer.tokens_per_second is not None:
+        told.append(f"{answer.tokens_per_second:.0f} tokens/s")
+    if answer.finish_reason == "length":
+        told.append("cut at its limit; `--max-tokens` raises it")
+    return " · ".join(told)
+
+
+def _standing(status: ServiceStatus) -> str:
+    spec = status.wanted.spec
+    if status.busy_with:
+        return f"Operation `{status.busy_with}` is changing it right now."
+    if not spec.replicas:
+        return f"It is stopped; `!scale {spec.name} 1` brings it back."
+    return f"{status.ready} of {spec.replicas} replicas are ready."
+
+
+VERB = Verb(
+    name="infer",
+    summary="talk to a service",
+    examples=(
+        "infer tiny what is a container?",
+        'infer tiny --max-tokens 60 --system "You are brief." why is the sky blue?',
+    ),
+    request=Infer,
+    handle=infer,
+    role=Role.VIEWER,
+    prose="prompt",
+    params=(
+        argument("name", NameWord()),
+        option("--max-tokens", click.IntRange(1, 100_000), "N", "longest answer, in tokens"),
+        option("--temperature", click.FloatRange(0, 2), "T", "0 is steady, 2 is wild"),
+        option("--system", click.STRING, "TEXT", "what the model is told to be"),
+    ),
+    notes=(
+        "Options come before the prompt; everything after them is taken as it was typed, quotes "
+        "and new lines included. A prompt that itself begins with `--` follows a lone `--`.",
+    ),
+)

@@ -1,0 +1,86 @@
+"""`ops` and `cancel`: operations, past and running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from commands.access import Permit
+from commands.replies import Reply, Table, duration
+from commands.verb import Deps, Verb, argument
+from domain.errors import NotPermitted, UnknownName
+from domain.operations import Operation
+from domain.people import Role
+from domain.progress import Report
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Ops:
+    """The latest operations."""
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """End an operation early."""
+
+    op: str
+
+
+async def ops(request: Ops, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """The newest changes, whoever asked for them."""
+    async with deps.store.transaction() as tx:
+        found = await tx.operations.recent(SHOWN)
+    if not found:
+        return Reply.done("Nothing was changed yet.")
+    head = ("op", "command", "by", "state", "when", "took")
+    return Reply.done(Table(head, tuple(_row(each) for each in found)))
+
+
+async def cancel(request: Cancel, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Ask for its end; its own message tells how it ended."""
+    async with deps.store.transaction() as tx:
+        found = await tx.operations.get(request.op.lower())
+        if found is None:
+            raise UnknownName(f"there is no operation `{request.op[:20]}`", hint="see `!ops`")
+        if permit.role < Role.OPERATOR and found.sender != permit.person.mxid:
+            raise NotPermitted(
+                f"`{found.id}` is {found.sender}'s; cancelling it takes the role operator"
+            )
+        if not found.state.ended:
+            await tx.operations.cancel(found.id, permit.person.mxid)
+    if found.state.ended:
+        return Reply.done(f"`{found.id}` ({found.text[:60]}) had {found.state} already.")
+    deps.cancellations.ask(found.id, permit.person.mxid)
+    return Reply.done(
+        f"✓ `{found.id}` ({found.text[:60]}) is being cancelled; its own message says how it ends"
+    )
+
+
+def _row(each: Operation) -> tuple[str, ...]:
+    began = each.started_at or each.said_at
+    took = duration((each.ended_at - began).total_seconds()) if each.ended_at else ""
+    when = each.said_at.strftime("%d %b %H:%M UTC")
+    return (each.id, each.text[:60], each.sender, str(each.state), when, took)
+
+
+OPS = Verb(
+    name="ops",
+    summary="the latest changes",
+    examples=("ops",),
+    request=Ops,
+    handle=ops,
+    role=Role.VIEWER,
+)
+CANCEL = Verb(
+    name="cancel",
+    summary="end an operation early; what ran before is put back",
+    examples=("cancel k3x9ab",),
+    request=Cancel,
+    handle=cancel,
+    role=Role.VIEWER,
+    params=(argument("op", click.STRING),),
+    notes=("Your own operations, or as an operator anybody's.",),
+)

@@ -1,0 +1,62 @@
+"""`scale`: more copies, or fewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commands.access import Permit
+from commands.existing import change_existing
+from commands.outcomes import live, unchanged
+from commands.replies import Reply
+from commands.verb import Deps, Verb, argument
+from commands.words import CountWord, NameWord
+from domain.errors import UsageError
+from domain.people import Role
+from domain.progress import Report
+from domain.services import ServiceSpec
+
+
+@dataclass(frozen=True)
+class Scale:
+    """So many replicas of a service."""
+
+    name: str
+    replicas: int
+
+    @property
+    def service(self) -> str:
+        """The service it concerns."""
+        return self.name
+
+
+async def scale(request: Scale, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Start what is missing, or drain and stop what is too many."""
+
+    def scaled(before: ServiceSpec) -> ServiceSpec:
+        try:
+            return before.scaled(request.replicas)
+        except ValueError as error:
+            hint = f"For example `!deploy {request.name} --target eu:2,us:1`"
+            raise UsageError(str(error), hint=hint) from error
+
+    outcome = await change_existing(request.name, permit, deps, report, scaled)
+    if not outcome.changed:
+        return unchanged(outcome)
+    if not request.replicas:
+        return Reply.done(
+            f"✓ {request.name} has no replicas now; `!scale {request.name} 1` brings it back"
+        )
+    return live(outcome)
+
+
+VERB = Verb(
+    name="scale",
+    summary="run more copies of a service, or fewer",
+    examples=("scale tiny 2", "scale tiny 0"),
+    request=Scale,
+    handle=scale,
+    role=Role.OPERATOR,
+    changes=True,
+    params=(argument("name", NameWord()), argument("replicas", CountWord(0))),
+    notes=("Replicas that go get time to finish their answers.",),
+)

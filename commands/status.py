@@ -1,0 +1,87 @@
+"""`status`: what should run and what does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from commands.access import Permit
+from commands.replies import Block, Reply, Table, duration
+from commands.verb import Deps, Verb, argument
+from commands.words import NameWord
+from domain.people import Role
+from domain.progress import Report
+from domain.replicas import Replica
+from fleet.fleet import ServiceStatus
+
+
+@dataclass(frozen=True)
+class Status:
+    """One service, or all."""
+
+    name: str | None = None
+
+
+async def status(request: Status, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Look at every target now."""
+    found = await deps.fleet.status(request.name)
+    if request.name:
+        return Reply.done(*_one(found[0], deps.clock.now()))
+    if not found:
+        return Reply.done("Nothing is deployed. Try `!deploy tiny tiny://ops`")
+    head = ("service", "ready", "on", "model", "revision", "")
+    return Reply.done(Table(head, tuple(_row(each) for each in found)))
+
+
+def _row(each: ServiceStatus) -> tuple[str, ...]:
+    spec = each.wanted.spec
+    note = f"`{each.busy_with}` is changing it" if each.busy_with else each.trouble
+    ready = f"{_mark(each)} {each.ready}/{spec.replicas}"
+    return (spec.name, ready, spec.where, str(spec.source), spec.revision, note)
+
+
+def _mark(each: ServiceStatus) -> str:
+    if not each.wanted.spec.replicas:
+        return "⏹"
+    return "✓" if each.ready >= each.wanted.spec.replicas else "✗"
+
+
+def _one(each: ServiceStatus, now: datetime) -> list[Block]:
+    spec = each.wanted.spec
+    blocks: list[Block] = [
+        f"{_mark(each)} {spec.name}: {each.ready} of {spec.replicas} ready on {spec.where} · "
+        f"{spec.source} · {spec.engine} · revision `{spec.revision}`"
+    ]
+    if each.busy_with:
+        blocks.append(f"Operation `{each.busy_with}` is changing it.")
+    if each.trouble:
+        blocks.append(each.trouble)
+    if each.replicas:
+        rows = tuple(_replica(each, replica, now) for replica in each.replicas)
+        head = ("replica", "target", "phase", "for", "answering", "endpoint", "")
+        blocks.append(Table(head, rows))
+    return blocks
+
+
+def _replica(each: ServiceStatus, replica: Replica, now: datetime) -> tuple[str, ...]:
+    since = duration((now - replica.since).total_seconds()) if replica.since else ""
+    return (
+        str(replica.id),
+        replica.target,
+        str(replica.phase),
+        since,
+        str(each.in_flight.get(replica.id, 0)),
+        replica.endpoint or "",
+        replica.reason or "",
+    )
+
+
+VERB = Verb(
+    name="status",
+    summary="what runs, or how one service stands",
+    examples=("status", "status tiny"),
+    request=Status,
+    handle=status,
+    role=Role.VIEWER,
+    params=(argument("name", NameWord(), required=False),),
+)

@@ -1,0 +1,102 @@
+"""What a verb is: its words, its help, the request it makes and who handles that."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import click
+
+from commands.access import Permit
+from commands.replies import Reply
+from domain.access import Policy
+from domain.clock import Clock
+from domain.people import Role
+from domain.progress import Report
+from fleet.cancellations import Cancellations
+from fleet.fleet import Fleet
+from fleet.store.database import Store
+from inference.asking import Models
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The collaborators every handler may call on."""
+
+    fleet: Fleet
+    models: Models
+    store: Store
+    cancellations: Cancellations
+    policy: Policy
+    clock: Clock
+    started_at: datetime
+    version: str
+    prefix: str
+
+
+R = TypeVar("R")
+
+Handler = Callable[[R, Permit, Deps, Report], Awaitable[Reply]]
+
+
+@dataclass(frozen=True)
+class Verb(Generic[R]):
+    """One thing people can say."""
+
+    name: str
+    summary: str
+    """One line for `!help`."""
+    examples: tuple[str, ...]
+    """Without the prefix; the first is shown with every usage error."""
+    request: Callable[..., R]
+    """Makes the request from the parsed words."""
+    handle: Handler[R]
+    role: Role
+    params: tuple[click.Parameter, ...] = ()
+    changes: bool = False
+    """True when it changes what runs: then it is listed by `!ops`."""
+    prose: str | None = None
+    """The field that takes the rest of the message as it was typed."""
+    hidden: bool = False
+    notes: tuple[str, ...] = ()
+    """More for `!help VERB`."""
+    command: click.Command = field(init=False)
+
+    def __post_init__(self) -> None:
+        command = click.Command(self.name, params=list(self.params), add_help_option=False)
+        object.__setattr__(self, "command", command)
+
+    @property
+    def usage(self) -> str:
+        """`deploy NAME [SOURCE] [--replicas N]`."""
+        words = [self.name]
+        for param in self.params:
+            words.append(_word(param))
+        if self.prose:
+            words.append(self.prose.upper())
+        return " ".join(words)
+
+
+AnyVerb = Verb[Any]
+
+
+def argument(
+    name: str, kind: click.ParamType | None = None, *, required: bool = True
+) -> click.Argument:
+    """A word by position."""
+    return click.Argument([name], type=kind, required=required, metavar=name.upper())
+
+
+def option(
+    flag: str, kind: click.ParamType | None, metavar: str, text: str, *, multiple: bool = False
+) -> click.Option:
+    """A word by name; None when it is not said."""
+    return click.Option([flag], type=kind, metavar=metavar, help=text, multiple=multiple)
+
+
+def _word(param: click.Parameter) -> str:
+    if isinstance(param, click.Option):
+        return f"[{param.opts[0]} {param.metavar}]"
+    return str(param.metavar) if param.required else f"[{param.metavar}]"

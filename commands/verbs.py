@@ -1,0 +1,33 @@
+"""Every verb there is, in the order help lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from commands import about, deploy, infer, logs, ops, scale, status, stop, targets
+from commands.help import help_verb
+from commands.verb import AnyVerb
+
+
+def all_verbs() -> Mapping[str, AnyVerb]:
+    """Name -> verb, `help` included."""
+    listed: list[AnyVerb] = [
+        deploy.VERB,
+        scale.VERB,
+        infer.VERB,
+        status.VERB,
+        logs.VERB,
+        stop.STOP,
+        stop.RESTART,
+        stop.REMOVE,
+        ops.OPS,
+        ops.CANCEL,
+        targets.VERB,
+        about.PING,
+        about.WHOAMI,
+        about.VERSION,
+        stop.REPAIR,
+    ]
+    verbs = {verb.name: verb for verb in listed}
+    verbs["help"] = help_verb(verbs)
+    return verbs

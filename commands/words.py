@@ -1,0 +1,110 @@
+"""The kinds of words verbs are made of, and what is said of one that is wrong. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from domain.services import MAX_REPLICAS, ServiceName
+from domain.sources import Source, parse_source
+
+_NAME: TypeAdapter[str] = TypeAdapter(ServiceName)
+
+
+class NameWord(click.ParamType[str]):
+    """A service's name."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take a DNS label of at most 40 characters."""
+        try:
+            return _NAME.validate_python(value)
+        except ValidationError:
+            self.fail(
+                f"`{str(value)[:60]}` cannot be a service's name: use small letters, digits and "
+                "dashes, a letter first, at most 40"
+            )
+
+
+class SourceWord(click.ParamType[Source]):
+    """A model source."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Source:
+        """Take whatever `parse_source` takes."""
+        try:
+            return value if isinstance(value, Source) else parse_source(value)
+        except ValueError as error:
+            self.fail(str(error))
+
+
+class CountWord(click.ParamType[int]):
+    """A number of replicas."""
+
+    name = "count"
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Take a whole number within reason."""
+        text = str(value)
+        if not text.isascii() or not text.isdigit():
+            self.fail(f"`{text[:40]}` is not a number of replicas")
+        if len(text) > 9 or int(text) > MAX_REPLICAS:
+            self.fail(f"{text[:20]} replicas are too many; at most {MAX_REPLICAS}")
+        if int(text) < self.least:
+            self.fail(f"{text} replicas run nothing; `!stop` is for that")
+        return int(text)
+
+
+class PlacementsWord(click.ParamType[tuple[tuple[str, int | None], ...]]):
+    """`local` or `eu:2,us:1`."""
+
+    name = "targets"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[tuple[str, int | None], ...]:
+        """Take targets with or without counts, each once."""
+        if isinstance(value, tuple):
+            return value
+        found: dict[str, int | None] = {}
+        for part in str(value).split(","):
+            target, separator, count = part.partition(":")
+            if not target or target in found:
+                self.fail(f"`{value}` does not name targets; write `local` or `eu:2,us:1`")
+            found[target] = CountWord(0).convert(count, param, ctx) if separator else None
+        return tuple(found.items())
+
+
+class GpuWord(click.ParamType[str | int]):
+    """`auto`, `none` or a number."""
+
+    name = "gpu"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | int:
+        """Take the three forms."""
+        text = str(value)
+        if text in ("auto", "none"):
+            return text
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 64):
+            self.fail(f"`{text[:40]}` is not `auto`, `none` or a number of GPUs")
+        return int(text)
+
+
+class SettingWord(click.ParamType[tuple[str, str]]):
+    """`key=value`."""
+
+    name = "setting"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Split at the first equals sign."""
+        if isinstance(value, tuple):
+            return value
+        key, separator, rest = str(value).partition("=")
+        if not separator or not key or not rest:
+            self.fail(f"`{str(value)[:60]}` is not of the form key=value")
+        return key, rest

@@ -1,0 +1,1 @@
+"""What should run, what runs, and bringing the two together."""

@@ -1,0 +1,125 @@
+"""The steps of a change, in order, over every target it concerns; and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter
+
+from deployers.protocol import Deployer
+from domain.errors import OpsError, Refused, Unreachable
+from domain.plans import Plan, Step, StepKind
+from domain.progress import Progress, Report
+from domain.replicas import Observed
+from domain.services import ServiceSpec
+from inference.endpoints import Endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One change to one service: a plan for each target, those that gain replicas first."""
+
+    want: ServiceSpec
+    before: ServiceSpec | None
+    """What was wanted before, and is put back if the change fails; None for nothing."""
+    plans: tuple[Plan, ...]
+    removal: bool = False
+
+    @property
+    def steps(self) -> Iterator[tuple[Plan, Step]]:
+        """Every step with the plan it belongs to, in order."""
+        return ((plan, step) for plan in self.plans for step in plan.steps)
+
+    def to_json(self) -> str:
+        """As the store keeps it."""
+        return _ROLLOUT.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Rollout:
+        """As the store kept it."""
+        return _ROLLOUT.validate_json(text)
+
+
+_ROLLOUT = TypeAdapter(Rollout)
+
+
+class Rollouts:
+    """Carries out rollouts. Holds no state: all of it is on the targets."""
+
+    def __init__(self, deployers: Mapping[str, Deployer], endpoints: Endpoints) -> None:
+        self._deployers = deployers
+        self._endpoints = endpoints
+
+    async def plan(self, want: ServiceSpec, target: str, operation: str) -> Plan:
+        """Ask one target how it would get there. Raises Unreachable or Unsupported."""
+        deployer = self._deployers[target]
+        facts = await deployer.inspect()
+        if not facts.reachable:
+            raise Unreachable(f"{target} cannot be used: {facts.note}")
+        return deployer.plan(want, await deployer.observe(want.name), facts, operation)
+
+    async def carry_out(self, rollout: Rollout, report: Report) -> None:
+        """Do every step in order; steps done before a restart are found done.
+
+        A step that fails raises its error and leaves the rest undone: `restore` is next.
+        """
+        count = sum(1 for _ in rollout.steps)
+        for done, (plan, step) in enumerate(rollout.steps):
+            report_here = _at((done, count), report)
+            report_here(Progress(str(step), replica=_name(step)))
+            await self._carry_out(plan, step, report_here)
+
+    async def restore(self, rollout: Rollout, report: Report) -> str:
+        """Put back what ran before a change that failed, and say how things stand.
+
+        Never raises for a target that will not cooperate: it says so instead.
+        """
+        goal = rollout.before or rollout.want.scaled(0)
+        troubles = []
+        for target in dict.fromkeys(plan.target for plan in rollout.plans):
+            operation = rollout.plans[0].operation
+            try:
+                plan = await self.plan(goal, target, operation)
+                for step in plan.steps:
+                    if step.kind is not StepKind.VERIFY:
+                        report(Progress(f"put back: {step}", replica=_name(step)))
+                        await self._carry_out(plan, step, report)
+            except OpsError as error:
+                troubles.append(f"{target} could not be put back: {error.summary}.")
+        return " ".join(troubles) or await self._standing(rollout)
+
+    async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
+        deployer = self._deployers[plan.target]
+        if step.kind is StepKind.ADMIT and step.replica:
+            self._admit(step, await deployer.observe(plan.want.name))
+        elif step.kind is StepKind.DRAIN and step.replica:
+            await self._endpoints.drain(step.replica, plan.want.drain_timeout)
+        else:
+            await deployer.apply(plan.only(step), report)
+
+    def _admit(self, step: Step, seen: Observed) -> None:
+        replica = seen.find(step.replica) if step.replica else None
+        if replica is None or replica.endpoint is None:
+            raise Refused(f"{step.replica} went away before requests could reach it")
+        self._endpoints.admit(replica.id, replica.endpoint)
+
+    async def _standing(self, rollout: Rollout) -> str:
+        name = rollout.want.name
+        if rollout.before is None:
+            return f"Nothing of {name} runs; its log is kept."
+        if not rollout.before.replicas:
+            return f"{name} is stopped, as before."
+        ready = 0
+        for placement in rollout.before.placements:
+            ready += len((await self._deployers[placement.target].observe(name)).ready)
+        revision = rollout.before.revision
+        return f"The version before ({revision}) serves, {ready} of {rollout.before.replicas}."
+
+
+def _at(position: tuple[int, int], report: Report) -> Report:
+    return lambda news: report(replace(news, position=position))
+
+
+def _name(step: Step) -> str | None:
+    return str(step.replica) if step.replica else None

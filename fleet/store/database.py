@@ -1,0 +1,142 @@
+"""Opens the state, brings its tables up to date, and hands out transactions."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from domain.errors import Busy, ConfigError
+from fleet.store.messages import Messages
+from fleet.store.operations import Operations
+from fleet.store.positions import Positions
+from fleet.store.services import Services
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+HEAD = "0001"
+"""The newest migration. A test holds it against `migrations/versions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One all-or-nothing change, with a repository per noun."""
+
+    operations: Operations
+    services: Services
+    messages: Messages
+    positions: Positions
+
+    @classmethod
+    def over(cls, connection: AsyncConnection) -> Transaction:
+        """The repositories, all on one connection."""
+        return cls(
+            Operations(connection),
+            Services(connection),
+            Messages(connection),
+            Positions(connection),
+        )
+
+
+class Store:
+    """The bot's durable state. One process at a time holds it."""
+
+    def __init__(self, engine: AsyncEngine, lock: TextIO) -> None:
+        self._engine = engine
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open (or make) the state at `path` and migrate it.
+
+        Raises Busy when another process holds it, ConfigError when it cannot be used.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = _only_one(path)
+        except OSError as error:
+            raise ConfigError(
+                f"the state at {path} cannot be used: {error.strerror}",
+                hint="set state.url to a place the bot may write to",
+            ) from error
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+        sa.event.listen(engine.sync_engine, "connect", _tune)
+        store = cls(engine, lock)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(_migrate)
+        except sa.exc.DatabaseError as error:
+            await store.aclose()
+            raise ConfigError(
+                f"the state at {path} is not a Gantry database: {error.orig}",
+                hint="move the file away to start afresh, or point state.url elsewhere",
+            ) from error
+        return store
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """All of it is kept, or, if the block raises, none of it."""
+        async with self._engine.begin() as connection:
+            yield Transaction.over(connection)
+
+    async def aclose(self) -> None:
+        """Let go of the file."""
+        await self._engine.dispose()
+        self._lock.close()
+
+
+def sqlite_path(url: str) -> Path:
+    """The file behind `sqlite:///...`. Raises ConfigError for anything else."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(f"state.url `{url}` is not a database URL", hint=_EXAMPLE) from error
+    if parsed.drivername != "sqlite" or not parsed.database:
+        raise ConfigError(f"state.url `{parsed}` is not a SQLite file", hint=_EXAMPLE)
+    return Path(parsed.database).absolute()
+
+
+_EXAMPLE = "write for example sqlite:////var/lib/gantry/gantry.db (four slashes: absolute)"
+
+
+def _only_one(path: Path) -> TextIO:
+    lock = path.with_name(path.name + ".lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise Busy(
+            f"another bot holds the state at {path}",
+            hint="stop it first, or give this one a state.url of its own",
+        ) from error
+    path.touch(mode=0o600)
+    return lock
+
+
+def _tune(connection: DBAPIConnection, _: Any) -> None:
+    """WAL, and no fsync at each commit: a kill loses nothing. A power cut may lose the last
+    moments, sync position included, and the homeserver then delivers them again."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: sa.Connection) -> None:
+    """Bring the tables to HEAD. Alembic is only loaded when there is something to do."""
+    if sa.inspect(connection).has_table("alembic_version"):
+        current = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        if current == HEAD:
+            return
+    from fleet.store.migrations.runner import upgrade
+
+    upgrade(connection)

@@ -1,0 +1,122 @@
+"""Operations: every command that was accepted, from its filing to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.operations import Operation, State, operation_id
+from fleet.store.tables import operations
+
+_UNENDED = [state.value for state in State if not state.ended]
+_FIELDS = [operations.c[name] for name in Operation.__dataclass_fields__]
+
+
+class Operations:
+    """The operations table, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def file(self, found: Iterable[Operation]) -> list[Operation]:
+        """Keep those whose origin is new, and return just these, in order."""
+        new = []
+        for operation in found:
+            kept = await self._file(operation)
+            if kept is not None:
+                new.append(kept)
+        return new
+
+    async def _file(self, operation: Operation) -> Operation | None:
+        where = operations.c.origin == operation.origin
+        if await self._connection.scalar(sa.select(sa.true()).where(where)):
+            return None
+        named = await self._with_free_id(operation)
+        order = sa.select(sa.func.coalesce(sa.func.max(operations.c.filed_order), 0) + 1)
+        values = {column.name: getattr(named, column.name) for column in _FIELDS}
+        values["state"] = named.state.value
+        await self._connection.execute(
+            insert(operations).values(filed_order=order.scalar_subquery(), **values)
+        )
+        return named
+
+    async def _with_free_id(self, operation: Operation) -> Operation:
+        """Lengthen the id in the rare case that another origin got the same one."""
+        name = operation.id
+        while await self._connection.scalar(sa.select(sa.true()).where(operations.c.id == name)):
+            name = operation_id(operation.origin, len(name) + 1)
+        return operation if name == operation.id else replace(operation, id=name)
+
+    async def get(self, name: str) -> Operation | None:
+        """The operation of that id."""
+        rows = await self._select(operations.c.id == name)
+        return rows[0] if rows else None
+
+    async def unended(self) -> list[Operation]:
+        """Everything that was accepted and has not ended, in the order it was accepted."""
+        return await self._select(operations.c.state.in_(_UNENDED))
+
+    async def recent(self, limit: int) -> list[Operation]:
+        """The newest operations that change something, newest first."""
+        query = (
+            sa.select(*_FIELDS)
+            .where(operations.c.changes)
+            .order_by(operations.c.filed_order.desc())
+            .limit(limit)
+        )
+        return [_operation(row) for row in await self._connection.execute(query)]
+
+    async def started(self, name: str, service: str | None, at: datetime) -> None:
+        """Note that work on it began; a second beginning after a restart changes nothing."""
+        await self._update(
+            name,
+            state=State.RUNNING.value,
+            service=service,
+            started_at=sa.func.coalesce(
+                operations.c.started_at, sa.literal(at, operations.c.started_at.type)
+            ),
+        )
+
+    async def ended(self, name: str, state: State, summary: str, at: datetime) -> None:
+        """Note how it ended."""
+        await self._update(name, state=state.value, summary=summary, ended_at=at)
+
+    async def keep_rollout(self, name: str, rollout: str) -> None:
+        """Keep what was planned, so that a resumed operation carries out the same plan."""
+        await self._update(name, rollout=rollout)
+
+    async def rollout(self, name: str) -> str | None:
+        """What was planned for it, if anything was yet."""
+        return await self._column(name, operations.c.rollout)
+
+    async def cancel(self, name: str, by: str) -> None:
+        """Note who asked for its end; the first one counts."""
+        column = operations.c.cancelled_by
+        await self._update(name, cancelled_by=sa.func.coalesce(column, sa.literal(by)))
+
+    async def cancelled_by(self, name: str) -> str | None:
+        """Who asked for its end, if anybody did."""
+        return await self._column(name, operations.c.cancelled_by)
+
+    async def _column(self, name: str, column: sa.Column[str]) -> str | None:
+        return await self._connection.scalar(sa.select(column).where(operations.c.id == name))
+
+    async def _update(self, name: str, **values: object) -> None:
+        await self._connection.execute(
+            sa.update(operations).where(operations.c.id == name).values(**values)
+        )
+
+    async def _select(self, where: sa.ColumnElement[bool]) -> list[Operation]:
+        query = sa.select(*_FIELDS).where(where).order_by(operations.c.filed_order)
+        return [_operation(row) for row in await self._connection.execute(query)]
+
+
+def _operation(row: sa.Row[tuple[object, ...]] | Sequence[object]) -> Operation:
+    values = dict(zip(Operation.__dataclass_fields__, row, strict=True))
+    values["state"] = State(str(values["state"]))
+    return Operation(**values)  # type: ignore[arg-type]

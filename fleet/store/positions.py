@@ -1,0 +1,57 @@
+"""How far the room has been read, and as which device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fleet.store.tables import sync_position
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One account's device and how far it has read."""
+
+    user_id: str
+    device_id: str | None = None
+    access_token: str | None = None
+    """Kept so that a restart is not a new login (logins are rate limited and make devices)."""
+    token: str | None = None
+    """The `next_batch` whose commands are all filed; None before the first sync."""
+
+    def __repr__(self) -> str:
+        return f"Position({self.user_id!r}, {self.device_id!r}, token={self.token!r})"
+
+
+class Positions:
+    """The sync_position table, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, user_id: str) -> Position:
+        """Where this account was left; a fresh position if it never read anything."""
+        query = sa.select(sync_position).where(sync_position.c.user_id == user_id)
+        row = (await self._connection.execute(query)).one_or_none()
+        return Position(user_id) if row is None else Position(*row)
+
+    async def put(self, position: Position) -> None:
+        """Remember it."""
+        values = {
+            "device_id": position.device_id,
+            "access_token": position.access_token,
+            "token": position.token,
+        }
+        statement = insert(sync_position).values(user_id=position.user_id, **values)
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["user_id"], set_=values)
+        )
+
+    async def reached(self, user_id: str, token: str) -> None:
+        """Everything before this token is filed."""
+        await self._connection.execute(
+            sa.update(sync_position).where(sync_position.c.user_id == user_id).values(token=token)
+        )

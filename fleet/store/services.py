@@ -1,0 +1,87 @@
+"""Services: what should run, and every revision that once did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.services import ServiceSpec
+from fleet.store.tables import revisions, services
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A service that should run, and who last said so."""
+
+    spec: ServiceSpec
+    room: str
+    """Where it was last changed: news about it go there."""
+    operation: str
+    changed_at: datetime
+
+
+class Services:
+    """The services and revisions tables, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def all(self) -> list[Wanted]:
+        """Every service that should run, by name."""
+        rows = await self._connection.execute(sa.select(services).order_by(services.c.name))
+        return [_wanted(row) for row in rows]
+
+    async def get(self, name: str) -> Wanted | None:
+        """The service of that name."""
+        query = sa.select(services).where(services.c.name == name)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _wanted(row)
+
+    async def put(self, wanted: Wanted) -> None:
+        """Want this from now on, and remember it as a revision if it is a new one."""
+        values = {
+            "spec": wanted.spec.model_dump_json(),
+            "room": wanted.room,
+            "operation": wanted.operation,
+            "changed_at": wanted.changed_at,
+        }
+        statement = insert(services).values(name=wanted.spec.name, **values)
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_=values)
+        )
+        await self._remember(wanted)
+
+    async def remove(self, name: str) -> None:
+        """Want nothing of that name any more; its revisions stay as history."""
+        await self._connection.execute(sa.delete(services).where(services.c.name == name))
+
+    async def _remember(self, wanted: Wanted) -> None:
+        spec = wanted.spec
+        latest = (
+            sa.select(revisions.c.number, revisions.c.revision)
+            .where(revisions.c.service == spec.name)
+            .order_by(revisions.c.number.desc())
+            .limit(1)
+        )
+        row = (await self._connection.execute(latest)).one_or_none()
+        if row is not None and row.revision == spec.revision:
+            return
+        await self._connection.execute(
+            sa.insert(revisions).values(
+                service=spec.name,
+                number=1 if row is None else row.number + 1,
+                revision=spec.revision,
+                spec=spec.model_dump_json(),
+                operation=wanted.operation,
+                at=wanted.changed_at,
+            )
+        )
+
+
+def _wanted(row: sa.Row[tuple[object, ...]]) -> Wanted:
+    spec = ServiceSpec.model_validate_json(row.spec)
+    return Wanted(spec, row.room, row.operation, row.changed_at)

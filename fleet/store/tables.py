@@ -1,0 +1,88 @@
+"""The tables, as SQLAlchemy sees them. `migrations/` is what makes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """A point in time, kept as UTC and always read back with its zone."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Strip the zone after turning to UTC: SQLite keeps none."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Put the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData()
+
+sync_position = sa.Table(
+    "sync_position",
+    metadata,
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("device_id", sa.String, nullable=True),
+    sa.Column("access_token", sa.String, nullable=True),
+    sa.Column("token", sa.String, nullable=True),
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("origin", sa.String, nullable=False, unique=True),
+    sa.Column("room", sa.String, nullable=False),
+    sa.Column("sender", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("said_at", Moment, nullable=False),
+    sa.Column("filed_order", sa.Integer, nullable=False, index=True),
+    sa.Column("changes", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String, nullable=False, index=True),
+    sa.Column("service", sa.String, nullable=True),
+    sa.Column("rollout", sa.Text, nullable=True),
+    sa.Column("cancelled_by", sa.String, nullable=True),
+    sa.Column("summary", sa.Text, nullable=False, default=""),
+    sa.Column("started_at", Moment, nullable=True),
+    sa.Column("ended_at", Moment, nullable=True),
+)
+
+services = sa.Table(
+    "services",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("room", sa.String, nullable=False),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("changed_at", Moment, nullable=False),
+)
+
+revisions = sa.Table(
+    "revisions",
+    metadata,
+    sa.Column("service", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("revision", sa.String, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.String, nullable=False, unique=True),
+    sa.Column("room", sa.String, nullable=False),
+    sa.Column("posted", sa.JSON, nullable=False),
+    sa.Column("wanted", sa.JSON, nullable=False),
+    sa.Column("event_id", sa.String, nullable=True),
+    sa.Column("done", sa.Boolean, nullable=False, index=True),
+)
