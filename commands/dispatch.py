@@ -29,10 +29,8 @@ async def dispatch(parsed: Parsed, permit: Permit, deps: Deps, report: Report) -
         return Reply.failed(title, error)
     except Exception:
         log.exception("bug", operation=permit.operation.id, verb=parsed.verb.name)
-        return Reply.failed(
-            title,
-            OpsError(
-                f"a bug in the bot, not in what you asked; its log has it under {permit.operation.id}",
-                hint="`!status` shows what runs now",
-            ),
+        bug = OpsError(
+            f"a bug in the bot, not in what you asked; its log has it as {permit.operation.id}",
+            hint="`!status` shows what runs now",
         )
+        return Reply.failed(title, bug)

@@ -71,9 +71,7 @@ class Verb(Generic[R]):
     @property
     def usage(self) -> str:
         """`deploy NAME [SOURCE] [--replicas N]`."""
-        words = [self.name]
-        for param in self.params:
-            words.append(_word(param))
+        words = [self.name, *(_word(param) for param in self.params)]
         if self.prose:
             words.append(self.prose.upper())
         return " ".join(words)
@@ -82,15 +80,13 @@ class Verb(Generic[R]):
 AnyVerb = Verb[Any]
 
 
-def argument(
-    name: str, kind: click.ParamType | None = None, *, required: bool = True
-) -> click.Argument:
+def argument(name: str, kind: click.ParamType[Any], *, required: bool = True) -> click.Argument:
     """A word by position."""
     return click.Argument([name], type=kind, required=required, metavar=name.upper())
 
 
 def option(
-    flag: str, kind: click.ParamType | None, metavar: str, text: str, *, multiple: bool = False
+    flag: str, kind: click.ParamType[Any], metavar: str, text: str, *, multiple: bool = False
 ) -> click.Option:
     """A word by name; None when it is not said."""
     return click.Option([flag], type=kind, metavar=metavar, help=text, multiple=multiple)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class ProcessTarget(BaseModel, frozen=True, extra="forbid"):
+class ProcessTarget(BaseModel):
     """Child processes on the machine the bot runs on."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
     kind: Literal["process"]
+    """What makes it one of these."""
     home: Path | None = None
     """Where replicas keep their records and logs; default: `targets/NAME` beside the state."""
     models_dir: Path | None = None
@@ -20,10 +23,13 @@ class ProcessTarget(BaseModel, frozen=True, extra="forbid"):
     """Threads a replica may use; 0 takes half the processors."""
 
 
-class RehearsalTarget(BaseModel, frozen=True, extra="forbid"):
+class RehearsalTarget(BaseModel):
     """Plays a script instead of running anything: for trying commands out."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
     kind: Literal["rehearsal"]
+    """What makes it one of these."""
     home: Path | None = None
     """Where it remembers what it pretends to run; default: `targets/NAME` beside the state."""
     script: Literal["smooth", "slow-pull", "never-ready", "out-of-memory", "crash-loop"] = "smooth"

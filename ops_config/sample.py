@@ -1,0 +1,133 @@
+"""Writes the commented sample file, the settings reference and the JSON schema from the fields."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from deployers import registry
+from ops_config.settings import (
+    AccessSettings,
+    EnvironmentSettings,
+    MatrixSettings,
+    MonitoringSettings,
+    RoomSettings,
+    Settings,
+    StateSettings,
+)
+
+_SECTIONS: tuple[tuple[str, str | None, type[BaseModel]], ...] = (
+    ("matrix", None, MatrixSettings),
+    ("state", None, StateSettings),
+    ("environments", "dev", EnvironmentSettings),
+    ("rooms", "#ops:example.org", RoomSettings),
+    ("access", None, AccessSettings),
+    ("monitoring", None, MonitoringSettings),
+)
+
+_BUILTIN_KINDS = ("process", "rehearsal")
+
+
+def sample() -> str:
+    """A configuration that is valid as it stands, every setting explained."""
+    parts = ["# Gantry's configuration. Unknown keys are errors. Secrets only by reference."]
+    for name, member, model in _SECTIONS:
+        parts.append(_section(name, member, model))
+    parts.append(_targets())
+    return "\n\n".join(parts) + "\n"
+
+
+def reference() -> str:
+    """docs/settings.md."""
+    lines = ["# Settings", "", "Generated from the code by `script/docs`; do not edit.", ""]
+    for name, member, model in _SECTIONS:
+        lines += [f"## `{name}{'.NAME' if member else ''}`", "", *_table(model)]
+    for kind in _BUILTIN_KINDS:
+        lines += [
+            f"## `targets.NAME` with `kind: {kind}`",
+            "",
+            *_table(registry.kind(kind).settings),
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def schema() -> str:
+    """The JSON schema of the file, for editors."""
+    made = Settings.model_json_schema()
+    kinds = [registry.kind(name).settings.model_json_schema() for name in registry.names()]
+    made["properties"]["targets"]["additionalProperties"] = {"oneOf": kinds}
+    return json.dumps(made, indent=2) + "\n"
+
+
+def _section(name: str, member: str | None, model: type[BaseModel]) -> str:
+    indent = "    " if member else "  "
+    head = [f"# {_field_text(Settings.model_fields[name])}", f"{name}:"]
+    head += [f"  {json.dumps(member)}:"] if member else []
+    return "\n".join([*head, *_entries(model, indent)])
+
+
+def _targets() -> str:
+    lines = [f"# {_field_text(Settings.model_fields['targets'])}", "targets:"]
+    for name, kind in (("local", "process"), ("stage", "rehearsal")):
+        model = registry.kind(kind).settings
+        lines += [f"  # {_doc(model)}", f"  {name}:", f"    kind: {kind}"]
+        lines += _entries(model, "    ", skip="kind")
+    return "\n".join(lines)
+
+
+def _entries(model: type[BaseModel], indent: str, skip: str = "") -> Iterator[str]:
+    first = _first_of_several(model)
+    for name, info in model.model_fields.items():
+        if name == skip:
+            continue
+        for line in textwrap.wrap(_field_text(info), 96 - len(indent)):
+            yield f"{indent}# {line}"
+        needed = info.is_required() or name in first or bool(info.examples and info.default == ())
+        yield f"{indent}{'' if needed else '# '}{name}: {_shown(info)}"
+
+
+def _first_of_several(model: type[BaseModel]) -> tuple[str, ...]:
+    return ("password_file",) if model is MatrixSettings else ()
+
+
+def _table(model: type[BaseModel]) -> Iterator[str]:
+    yield _doc(model)
+    yield from ("", "| key | default | meaning |", "|---|---|---|")
+    for name, info in model.model_fields.items():
+        default = "needed" if info.is_required() else f"`{_plain(info.default)}`"
+        text = _field_text(info).replace("|", "\\|")
+        yield f"| `{name}` | {default} | {text} |"
+    yield ""
+
+
+def _field_text(info: FieldInfo) -> str:
+    return " ".join((info.description or "").split())
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return " ".join((inspect.getdoc(model) or "").split())
+
+
+def _shown(info: FieldInfo) -> str:
+    if info.examples:
+        value = info.examples[0]
+    elif info.is_required():
+        value = next(iter(get_args(info.annotation)), None)
+    else:
+        value = info.default
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    value = str(value) if isinstance(value, Path) else value
+    value = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(value, default_flow_style=True, width=200).strip()
+    return text.removesuffix("\n...").strip()
