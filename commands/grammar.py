@@ -32,9 +32,8 @@ class Parsed:
 class Grammar:
     """Knows the verbs."""
 
-    def __init__(self, verbs: Mapping[str, AnyVerb], prefix: str) -> None:
+    def __init__(self, verbs: Mapping[str, AnyVerb]) -> None:
         self._verbs = verbs
-        self._prefix = prefix
 
     def verb(self, text: str) -> AnyVerb | None:
         """The verb a command begins with, if it is one."""

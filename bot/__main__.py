@@ -1,0 +1,81 @@
+"""The command line: run, demo, check, sample-config, schema, version.
+
+Exit codes: 0 for success, 1 for failure, 2 for wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bot import __version__
+
+CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=Path("gantry.yaml"),
+    show_default=True,
+    help="The configuration file.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def gantry() -> None:
+    """Deploy, scale and talk to model servers from a Matrix room."""
+
+
+@gantry.command()
+@CONFIG
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
+def run(config: Path, log_level: str) -> None:
+    """Run the bot until it is told to stop (SIGTERM or Ctrl-C)."""
+    from bot.running import run_until_stopped
+
+    run_until_stopped(config, log_level)
+
+
+@gantry.command()
+@CONFIG
+def check(config: Path) -> None:
+    """Prove the configuration against the real homeserver and every target."""
+    import asyncio
+
+    from bot.check import check as prove
+
+    sys.exit(asyncio.run(prove(config)))
+
+
+@gantry.command("sample-config")
+def sample_config() -> None:
+    """Write a commented configuration to standard output."""
+    from ops_config.sample import sample
+
+    click.echo(sample(), nl=False)
+
+
+@gantry.command()
+def schema() -> None:
+    """Write the configuration's JSON schema to standard output."""
+    from ops_config.sample import schema as written
+
+    click.echo(written(), nl=False)
+
+
+@gantry.command()
+def version() -> None:
+    """Say which Gantry this is."""
+    click.echo(f"gantry {__version__}")
+
+
+def main() -> None:
+    """The `gantry` command."""
+    from bot.demo.command import demo
+
+    gantry.add_command(demo)
+    gantry(prog_name="gantry")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Events -> messages that may be commands. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Event = Mapping[str, Any]
+"""An event as the client-server API delivers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something a person wrote."""
+
+    event_id: str
+    room: str
+    sender: str
+    body: str
+    at: datetime
+    """By the clock of the sender's homeserver."""
+
+
+def read(event: Event, room: str, me: str) -> Message | None:
+    """The message an event is; None if it is none, or our own, or not meant to be acted on.
+
+    Notices are other bots' (answering them makes loops), edits would run an old command again,
+    redacted events have lost their words.
+    """
+    content = event.get("content")
+    if event.get("type") != "m.room.message" or not isinstance(content, Mapping):
+        return None
+    body, relation = content.get("body"), content.get("m.relates_to")
+    relation = relation if isinstance(relation, Mapping) else {}
+    if event.get("sender") == me or content.get("msgtype") != "m.text":
+        return None
+    if relation.get("rel_type") == "m.replace" or not isinstance(body, str):
+        return None
+    if "m.in_reply_to" in relation:
+        body = without_fallback(body)
+    try:
+        at = datetime.fromtimestamp(event["origin_server_ts"] / 1000, UTC)
+        return Message(event["event_id"], room, event["sender"], body, at)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def without_fallback(body: str) -> str:
+    """A reply's own words, without the quote old clients put before them."""
+    lines = body.split("\n")
+    while lines and lines[0].startswith("> "):
+        lines.pop(0)
+    return "\n".join(lines).lstrip("\n") if len(lines) < len(body.split("\n")) else body
+
+
+def since_joining(events: Iterable[Event], me: str) -> list[Event]:
+    """What came after we joined; everything, where that is not among the events.
+
+    What people said before they let us in was not said to us.
+    """
+    kept: list[Event] = []
+    for event in events:
+        if _is_joining(event, me):
+            kept = []
+        kept.append(event)
+    return kept
+
+
+def messages(events: Iterable[Event], room: str, me: str) -> Iterator[Message]:
+    """Every message among a room's events, in order."""
+    for event in since_joining(events, me):
+        message = read(event, room, me)
+        if message is not None:
+            yield message
+
+
+def _is_joining(event: Event, me: str) -> bool:
+    if event.get("type") != "m.room.member" or event.get("state_key") != me:
+        return False
+    before = (event.get("unsigned") or {}).get("prev_content") or {}
+    now = event.get("content") or {}
+    return bool(now.get("membership") == "join" and before.get("membership") != "join")
+
+
+def command(body: str, prefix: str) -> str | None:
+    """The command in a message, without its prefix; None if it is just talk.
+
+    A prefix that is not followed by a letter (`!!!`, `! oh`) is talk.
+    """
+    text = body.strip()
+    rest = text[len(prefix) :]
+    return rest if text.startswith(prefix) and rest[:1].isalpha() else None

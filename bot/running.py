@@ -1,0 +1,47 @@
+"""Runs the bot as a process: signals in, exit codes out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from bot import journal
+from bot.house import serve
+from domain.errors import ConfigError, OpsError
+from ops_config.load import load
+from ops_config.settings import Settings
+
+log = structlog.get_logger()
+
+
+def run_until_stopped(config: Path, log_level: str) -> None:
+    """Run, and leave with the right exit code: 2 for the configuration, 1 for the rest."""
+    journal.start(log_level)
+    try:
+        asyncio.run(_serve(load(config)))
+    except ConfigError as error:
+        _leave(error, 2)
+    except OpsError as error:
+        _leave(error, 1)
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(serve(settings, stop), name="serve")
+    stopping = asyncio.create_task(stop.wait(), name="stop before start")
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await serving
+
+
+def _leave(error: OpsError, code: int) -> None:
+    log.error("cannot go on", why=error.summary, hint=error.hint)
+    print(f"gantry: {error.summary}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -1,0 +1,177 @@
+"""Takes filed operations to their end, each in a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from bot.matrix.content import Content, told
+from bot.matrix.live_reply import LiveReply
+from bot.matrix.outbox import Outbox
+from commands.access import Permit, own_permit, permit
+from commands.dispatch import dispatch
+from commands.grammar import Grammar, Parsed
+from commands.replies import Block, Reply, answering, duration, working
+from commands.verb import Deps
+from domain.errors import Cancelled, OpsError
+from domain.operations import Operation, State
+from domain.progress import Progress
+from fleet.keeper import SENDER as KEEPER
+
+log = structlog.get_logger()
+
+LONG = 60.0
+"""Seconds after which the end of an operation is worth a notification."""
+
+
+class Worker:
+    """Runs operations. Whatever happens to this process, the store says where to go on."""
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        deps: Deps,
+        outbox: Outbox,
+        max_age: timedelta,
+    ) -> None:
+        self._grammar = grammar
+        self._deps = deps
+        self._outbox = outbox
+        self._max_age = max_age
+        self._tasks: dict[asyncio.Task[None], bool] = {}
+
+    def start(self, operation: Operation) -> None:
+        """Begin, or after a restart go on."""
+        task = asyncio.create_task(self._run(operation), name=f"work {operation.id}")
+        self._tasks[task] = operation.changes
+        task.add_done_callback(self._done)
+
+    async def resume(self) -> None:
+        """Go on with everything an earlier run of the bot had accepted and not ended."""
+        async with self._deps.store.transaction() as tx:
+            left = await tx.operations.unended()
+            for operation in left:
+                by = await tx.operations.cancelled_by(operation.id)
+                if by is not None:
+                    self._deps.cancellations.ask(operation.id, by)
+        for operation in left:
+            log.info("resumed", operation=operation.id, state=str(operation.state))
+            self.start(operation)
+
+    async def aclose(self, grace: float) -> None:
+        """Let what only talks finish within `grace` seconds; leave changes to the next run."""
+        talking = [task for task, changes in self._tasks.items() if not changes]
+        if talking:
+            await asyncio.wait(talking, timeout=grace)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("operation fell over", task=task.get_name(), exc_info=error)
+
+    async def _run(self, operation: Operation) -> None:
+        if self._is_stale(operation):
+            await self._end(operation, _expired(operation), State.EXPIRED)
+            return
+        live = self._live(operation)
+        try:
+            reply = await self._reply(operation, live)
+        finally:
+            await live.stop()
+        state = State.SUCCEEDED if reply.ok else State.FAILED
+        await self._end(operation, reply, State.CANCELLED if reply.cancelled else state)
+
+    def _is_stale(self, operation: Operation) -> bool:
+        """Whether a command waited so long, unread, that nobody can still mean it."""
+        unread = operation.state is State.FILED and operation.sender != KEEPER
+        return unread and self._deps.clock.now() - operation.said_at > self._max_age
+
+    async def _reply(self, operation: Operation, live: LiveReply) -> Reply:
+        deps = self._deps
+        try:
+            parsed = self._grammar.parse(operation.text)
+            allowed = self._permit(operation, parsed)
+        except OpsError as error:
+            return Reply.failed("", error)
+        if operation.changes:
+            operation = await self._started(operation, parsed)
+            allowed = self._permit(operation, parsed)
+            return await dispatch(parsed, allowed, deps, live.report)
+        talk = dispatch(parsed, allowed, deps, live.report)
+        try:
+            return await deps.cancellations.guard(operation.id, talk)
+        except Cancelled as error:
+            return Reply.failed(operation.text.split()[0], error).marked_cancelled()
+
+    def _permit(self, operation: Operation, parsed: Parsed) -> Permit:
+        if operation.sender == KEEPER:
+            return own_permit(operation, self._deps.policy)
+        return permit(operation, parsed.verb.role, self._deps.policy)
+
+    async def _started(self, operation: Operation, parsed: Parsed) -> Operation:
+        service = getattr(parsed.request, "service", None)
+        async with self._deps.store.transaction() as tx:
+            await tx.operations.started(operation.id, service, self._deps.clock.now())
+            return await tx.operations.get(operation.id) or operation
+
+    async def _end(self, operation: Operation, reply: Reply, state: State) -> None:
+        """Keep the end and what is to be said of it in one transaction, then say it."""
+        deps = self._deps
+        now = deps.clock.now()
+        async with deps.store.transaction() as tx:
+            kept = await tx.operations.get(operation.id) or operation
+            await tx.operations.ended(operation.id, state, reply.summary[:500], now)
+            content = self._content(kept, reply.blocks, state)
+            messages = [await tx.messages.want(_key(kept), kept.room, content)]
+            took = (now - (kept.started_at or now)).total_seconds()
+            if took > LONG and kept.sender != KEEPER:
+                call = self._call(kept, reply, state, took)
+                messages.append(await tx.messages.want(f"{_key(kept)}:call", kept.room, call))
+        for message in messages:
+            self._outbox.deliver(message, final=True)
+        deps.cancellations.forget(operation.id)
+        told_to_log = {"said": reply.summary[:200]} if operation.changes or not reply.ok else {}
+        log.info("ended", operation=operation.id, state=str(state), **told_to_log)
+
+    def _live(self, operation: Operation) -> LiveReply:
+        title = operation.text.split("\n")[0][:60]
+
+        def show(news: Progress, elapsed: float) -> Sequence[Block]:
+            if news.step == "answering":
+                return answering(title, news)
+            return working(title, news, elapsed, operation.id)
+
+        def render(blocks: Sequence[Block]) -> Content:
+            return self._content(operation, blocks, State.RUNNING)
+
+        deps = self._deps
+        return LiveReply(
+            _key(operation), operation.room, show, render, self._outbox, deps.store, deps.clock
+        )
+
+    def _content(self, operation: Operation, blocks: Sequence[Block], state: State) -> Content:
+        return told(blocks, operation, state, self._deps.prefix)
+
+    def _call(self, operation: Operation, reply: Reply, state: State, took: float) -> Content:
+        line = f"{operation.sender}: after {duration(took)}, {reply.summary}"
+        return told((line,), operation, state, self._deps.prefix, mention=operation.sender)
+
+
+def _key(operation: Operation) -> str:
+    return f"operation:{operation.id}"
+
+
+def _expired(operation: Operation) -> Reply:
+    said = operation.said_at.strftime("%d %b %H:%M UTC")
+    error = OpsError(
+        f"expired, not run: it was said on {said}", hint="Say it again if you still mean it"
+    )
+    return Reply.failed("", error)

@@ -1,0 +1,1 @@
+"""Talking to what runs: who is asked, how an answer is streamed, how a replica proves itself."""

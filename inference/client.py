@@ -1,0 +1,208 @@
+"""Asks one OpenAI-compatible server for one chat completion, streamed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import aiohttp
+
+from domain.errors import TargetError, Unreachable
+from inference.sse import EventParser
+from inference.wire import DONE, Chunk, Listing, Tokens, read_chunk, rejection
+
+_MAX_BODY = 1_048_576
+"""Bytes read of an answer that is not streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing said in a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is asked, in the order it was said."""
+
+    model: str
+    turns: tuple[Turn, ...]
+    max_tokens: int | None = None
+    """None leaves the end to the model and its context."""
+    temperature: float | None = None
+    """None takes the server's default."""
+
+    def body(self) -> dict[str, Any]:
+        """The request as OpenAI writes it, with usage asked for."""
+        wishes = {"max_tokens": self.max_tokens, "temperature": self.temperature}
+        return {
+            "model": self.model,
+            "messages": [{"role": turn.role, "content": turn.text} for turn in self.turns],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **{name: wish for name, wish in wishes.items() if wish is not None},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Patience in stages, in seconds. There is no limit on a whole answer."""
+
+    connect: float = 5.0
+    first_byte: float = 60.0
+    """From asking to the first thing the model produces; pings and empty chunks do not count."""
+    idle: float = 30.0
+    """From one thing the model produces to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The next few characters of an answer, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The end of a complete answer."""
+
+    tokens: Tokens | None
+    """None where the server does not count."""
+    finish_reason: str | None
+
+
+class Broken(TargetError):
+    """The answer ended before its end; what was said until then is kept in `said`."""
+
+    def __init__(self, why: str, said: str) -> None:
+        super().__init__(f"the answer was cut off: {why}", hint="ask again")
+        self.said = said
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session for every model server there is; the caller closes it.
+
+    A connection each: llama.cpp announces keep-alive after a streamed answer, yet closes, and a
+    request sent into that is lost. No limit over all, so that one hung replica cannot keep
+    others waiting for a connection. Proxies of the environment are for elsewhere.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+
+
+async def stream_chat(
+    session: aiohttp.ClientSession, url: str, request: ChatRequest, timeouts: Timeouts
+) -> AsyncGenerator[Words | Usage, None]:
+    """Stream one answer from the server at `url`: words as they come, at the end one Usage.
+
+    Closing the generator closes the connection, which is how a server learns to stop.
+
+    Before the first word raises Unreachable where another replica may do better (no
+    connection, silence, 5xx, 429, a stream that breaks off) and Refused where it would not.
+    After it raises Broken, whatever happened.
+    """
+    said: list[str] = []
+    tokens: Tokens | None = None
+    finish_reason: str | None = None
+    try:
+        async with aclosing(_chunks(session, url, request, timeouts)) as chunks:
+            async for chunk in chunks:
+                tokens = chunk.usage or tokens
+                finish_reason = chunk.finish_reason or finish_reason
+                if chunk.text:
+                    said.append(chunk.text)
+                    yield Words(chunk.text)
+    except TargetError as error:
+        if said:
+            raise Broken(error.summary, "".join(said)) from error
+        raise
+    yield Usage(tokens, finish_reason)
+
+
+async def list_models(
+    session: aiohttp.ClientSession, url: str, timeouts: Timeouts
+) -> frozenset[str]:
+    """Every name the server at `url` serves a model under. Raises Unreachable or Refused."""
+    with _in_words():
+        async with (
+            asyncio.timeout(timeouts.first_byte),
+            session.get(f"{_base(url)}/models", **_options(timeouts)) as response,
+        ):
+            body = await _whole(response)
+            if response.status != 200:
+                raise rejection(response.status, body)
+            return Listing.model_validate_json(body).names
+
+
+async def _chunks(
+    session: aiohttp.ClientSession, url: str, request: ChatRequest, timeouts: Timeouts
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a stream up to `[DONE]`; raises Unreachable if it ends without one."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + timeouts.first_byte
+    where, body = f"{_base(url)}/chat/completions", request.body()
+    with _in_words():
+        async with asyncio.timeout_at(deadline):
+            response = await session.post(where, json=body, **_options(timeouts))
+        try:
+            if response.status != 200:
+                async with asyncio.timeout_at(deadline):
+                    raise rejection(response.status, await _whole(response))
+            parser = EventParser()
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    received = await response.content.readany()
+                for event in parser.feed(received or b"\n\n"):
+                    if event == DONE:
+                        return
+                    chunk = read_chunk(event)
+                    yield chunk
+                    if chunk.produced:
+                        deadline = now() + timeouts.idle
+                if not received:
+                    raise Unreachable("the model server ended the stream too early")
+        finally:
+            response.close()
+
+
+async def _whole(response: aiohttp.ClientResponse) -> str:
+    """An answer that is not streamed, as far as anybody would want to read it."""
+    body = bytearray()
+    while len(body) < _MAX_BODY and (received := await response.content.readany()):
+        body += received
+    return body.decode(errors="replace")
+
+
+def _base(url: str) -> str:
+    return f"{url.rstrip('/')}/v1"
+
+
+def _options(timeouts: Timeouts) -> dict[str, Any]:
+    patience = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
+    return {"timeout": patience, "allow_redirects": False}
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Say what aiohttp raises in words a person can act on."""
+    hint = "try again in a moment"
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Unreachable("no connection to the model server in time", hint) from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable("the model server takes no connections", hint) from error
+    except aiohttp.ClientError as error:
+        raise Unreachable("the connection to the model server was lost", hint) from error
+    except TimeoutError as error:
+        raise Unreachable("the model server fell silent", hint) from error
+    except ValueError as error:
+        raise Unreachable("the model server sent something that is no answer", hint) from error

@@ -1,0 +1,80 @@
+"""Has a replica prove that it answers: readiness is a first real token, never an open port."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import aiohttp
+
+from domain.clock import Clock
+from domain.errors import TargetError
+from domain.readiness import FirstToken
+from inference.client import ChatRequest, Timeouts, Turn, Usage, list_models, stream_chat
+from inference.pace import Pace
+
+PATIENCE = Timeouts(connect=2.0, first_byte=30.0, idle=5.0)
+
+
+class Prober:
+    """Asks a server for its models, then for one token. Is a `domain.readiness.Probe`."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        *,
+        timeouts: Timeouts = PATIENCE,
+        measure_for: float = 5.0,
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._timeouts = timeouts
+        self._measure_for = measure_for
+
+    async def __call__(self, url: str, model: str) -> FirstToken | None:
+        """The first token, once the model is listed and a one-token completion came back whole.
+
+        None for a server that is absent, loading, hung, refusing or serving something else.
+        """
+        try:
+            if model not in await list_models(self._session, url, self._timeouts):
+                return None
+            pace = Pace(self._clock)
+            await self._listen(url, _question(model, max_tokens=1), pace)
+            return FirstToken(pace.first_token)
+        except TargetError:
+            return None
+
+    async def measure(self, url: str, model: str) -> FirstToken:
+        """How soon and how fast a ready replica answers, over 16 tokens or about 5 seconds.
+
+        Never raises: where it fails, or less than two tokens came, `tokens_per_second` is None
+        and `seconds` is how long it was tried.
+        """
+        pace = Pace(self._clock)
+        tokens = None
+        try:
+            async with asyncio.timeout(self._measure_for):
+                tokens = await self._listen(url, _question(model, max_tokens=16), pace)
+        except TargetError:
+            return FirstToken(pace.first_token)
+        except TimeoutError:
+            pass
+        return FirstToken(pace.first_token, pace.tokens_per_second(tokens or pace.pieces))
+
+    async def _listen(self, url: str, question: ChatRequest, pace: Pace) -> int | None:
+        """Hear an answer to its end; returns its tokens where the server counts them."""
+        tokens = None
+        parts = stream_chat(self._session, url, question, self._timeouts)
+        async with aclosing(parts):
+            async for part in parts:
+                if isinstance(part, Usage):
+                    tokens = part.tokens.completion_tokens if part.tokens else None
+                else:
+                    pace.heard()
+        return tokens
+
+
+def _question(model: str, *, max_tokens: int) -> ChatRequest:
+    return ChatRequest(model, (Turn("user", "Say hello."),), max_tokens, temperature=0.0)

@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from domain.readiness import FirstToken
+from inference.client import Timeouts
+from inference.probe import Prober
+
+
+@pytest.fixture
+def prober(session, clock, impatient):
+    return Prober(session, clock, timeouts=impatient, measure_for=0.4)
+
+
+def serving(*names, then):
+    """A server that lists these models, and then does something on a completion."""
+
+    async def script(reply):
+        if reply.path == "/v1/models":
+            body = {"object": "list", "data": [{"id": name} for name in names]}
+            reply.start(kind="application/json").raw(json.dumps(body).encode())
+        else:
+            await then(reply)
+
+    return script
+
+
+async def answers(reply):
+    reply.start().words("Hi").end()
+
+
+async def loads(reply):
+    reply.error(503, "Loading model", type="unavailable_error")
+
+
+async def refuses(reply):
+    reply.error(400, "no chat template")
+
+
+async def hangs(reply):
+    await reply.left.wait()
+
+
+async def breaks(reply):
+    reply.start().words("Hi")
+
+
+async def no_listing(reply):
+    reply.start(kind="application/json").raw(b'["tiny"]')
+
+
+async def test_a_listed_model_that_answers_is_ready(prober, upstream):
+    server = await upstream(serving("tiny", then=answers))
+    token = await prober(server.url, "tiny")
+    assert token is not None
+    assert 0 < token.seconds < 5
+    assert server.replies[1].asked["max_tokens"] == 1
+
+
+async def test_a_model_that_goes_by_another_name_is_not_ready(prober, upstream):
+    server = await upstream(serving("other", then=answers))
+    assert await prober(server.url, "tiny") is None
+    assert [reply.path for reply in server.replies] == ["/v1/models"]
+
+
+@pytest.mark.parametrize("then", [loads, refuses, hangs, breaks])
+async def test_a_listed_model_that_does_not_answer_is_not_ready(prober, upstream, then):
+    server = await upstream(serving("tiny", then=then))
+    assert await prober(server.url, "tiny") is None
+
+
+@pytest.mark.parametrize("script", [loads, hangs, breaks, no_listing])
+async def test_a_server_that_lists_nothing_is_not_ready(prober, upstream, script):
+    server = await upstream(script)
+    assert await prober(server.url, "tiny") is None
+
+
+@pytest.mark.parametrize("url", [None, "http://name.invalid", "nonsense"])
+async def test_an_absent_server_is_not_ready(prober, nowhere, url):
+    assert await prober(url or nowhere, "tiny") is None
+
+
+async def test_a_failing_measurement_has_no_speed(prober, upstream, nowhere):
+    for url in (nowhere, (await upstream(breaks)).url, (await upstream(refuses)).url):
+        assert (await prober.measure(url, "tiny")).tokens_per_second is None
+
+
+async def test_a_measurement_ends_in_time_with_the_speed_so_far(session, clock, upstream):
+    async def script(reply):
+        reply.start().words("one")
+        await reply.sent()
+        while not reply.left.is_set():
+            reply.words("more")
+            await clock.sleep(0.02)
+
+    prober = Prober(session, clock, timeouts=Timeouts(), measure_for=0.3)
+    measured = await prober.measure((await upstream(script)).url, "tiny")
+    assert isinstance(measured, FirstToken)
+    assert measured.seconds < 0.3
+    assert 1 < measured.tokens_per_second < 60
