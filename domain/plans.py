@@ -61,6 +61,8 @@ class Plan:
     steps: tuple[Step, ...]
     fingerprint: Fingerprint
     warnings: tuple[str, ...] = ()
+    whole: tuple[Step, ...] | None = None
+    """All steps of the plan this one was cut from; None for a plan that was not cut."""
 
     @property
     def wanted(self) -> frozenset[ReplicaId]:
@@ -71,12 +73,13 @@ class Plan:
 
     @property
     def stopped(self) -> frozenset[ReplicaId]:
-        """The replicas the plan stops."""
-        return frozenset(s.replica for s in self.steps if s.kind is StepKind.STOP and s.replica)
+        """The replicas the plan stops, by whichever of its steps."""
+        steps = self.whole or self.steps
+        return frozenset(s.replica for s in steps if s.kind is StepKind.STOP and s.replica)
 
     def only(self, step: Step) -> Plan:
         """The same plan cut down to one of its steps, for carrying out step by step."""
-        return replace(self, steps=(step,))
+        return replace(self, steps=(step,), whole=self.whole or self.steps)
 
     def forgetting(self) -> Plan:
         """The same plan, ending with the target forgetting the service altogether."""

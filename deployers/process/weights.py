@@ -1,0 +1,131 @@
+"""Finding a model's weights on this machine, fetching them first where they come from a hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from deployers.process.gguf import MAGIC, Header, read_header
+from deployers.process.hub import Hub
+from deployers.process.launch import ModelFile
+from deployers.process.transfer import Tell
+from domain.errors import Refused, Unsupported
+from domain.sources import Source
+
+_PACKAGED = Path(__file__).with_name("models")
+_TINY = {"ops": "tiny-ops.gguf"}
+_ELSEWHERE = {
+    "s3": "docker and kubernetes",
+    "mlflow": "docker and kubernetes",
+    "oci": "docker and kubernetes",
+    "ollama": "docker",
+}
+_LOOKS_LIKE = {
+    b"PK\x03\x04": "a PyTorch pickle or zip archive",
+    b"\x80\x02": "a Python pickle",
+    b"\x80\x04": "a Python pickle",
+    b"<!do": "a web page, most likely a download that went wrong",
+    b"<htm": "a web page, most likely a download that went wrong",
+    b"vers": "a Git LFS pointer; run `git lfs pull` beside it",
+    b"\x1f\x8b": "a gzip archive",
+}
+
+
+def check(source: Source) -> None:
+    """Raises Unsupported for a source this kind of target never serves, with another way."""
+    if source.scheme in _ELSEWHERE:
+        raise Unsupported(
+            f"a process target does not fetch {source.scheme}://",
+            hint=f"that is for {_ELSEWHERE[source.scheme]} targets; here write "
+            "hf://org/repo/file.gguf or path:/models/file.gguf",
+        )
+    if source.scheme == "hf" and not (source.file or "").endswith(".gguf"):
+        raise Unsupported(
+            f"llama.cpp serves one GGUF file, and {source} does not name one",
+            hint=f"pick a file of the repository: hf://{source.repository}/NAME.gguf",
+        )
+    if source.scheme == "tiny" and source.location not in _TINY:
+        close = get_close_matches(source.location, _TINY, n=1) or list(_TINY)
+        raise Unsupported(f"no model {source} comes along", hint=f"there is tiny://{close[0]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of one machine. A file under `directory` is whole and verified."""
+
+    directory: Path
+    hub: Hub
+
+    async def fetch(self, source: Source, tell: Tell) -> Path:
+        """Have the weights here and return their file. What is here already is not asked for.
+
+        Raises Refused or Unreachable in words that say what to do.
+        """
+        path = self._place(source)
+        if source.scheme == "hf" and not path.exists():
+            await self.hub.download(source, path, tell)
+        _check_file(path)
+        return path
+
+    def find(self, source: Source) -> ModelFile:
+        """The file a replica is to serve, with what its header says. Raises Refused."""
+        path = self._place(source)
+        _check_file(path)
+        return ModelFile(path, path.stat().st_size, _header(path).context)
+
+    def _place(self, source: Source) -> Path:
+        check(source)
+        if source.scheme == "tiny":
+            return _PACKAGED / _TINY[source.location]
+        if source.scheme == "path":
+            return Path(source.location)
+        revision = (source.revision or "main").replace("/", "--")
+        return self.directory / "hf" / source.repository / revision / str(source.file)
+
+
+def _header(path: Path) -> Header:
+    try:
+        with path.open("rb") as file:
+            return read_header(file)
+    except ValueError:
+        return Header()  # llama.cpp will say what is wrong with it, and better
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(16)
+    except FileNotFoundError as error:
+        raise Refused(f"there is no {path} on this machine", hint=_alike(path)) from error
+    except IsADirectoryError as error:
+        raise Refused(f"{path} is a directory", hint=_inside(path)) from error
+    except PermissionError as error:
+        raise Refused(f"the bot may not read {path}", hint=f"chmod a+r {path}") from error
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}") from error
+    if not beginning:
+        raise Refused(f"{path} is empty", hint="its download was cut short; fetch it again")
+    if not beginning.startswith(MAGIC):
+        like = _likeness(path, beginning)
+        raise Refused(f"{path} is not a GGUF file{like}", hint="llama.cpp serves GGUF files only")
+
+
+def _likeness(path: Path, beginning: bytes) -> str:
+    if beginning[8:9] == b"{" or path.suffix == ".safetensors":
+        return "; it looks like safetensors, convert it with llama.cpp's convert_hf_to_gguf.py"
+    for magic, what in _LOOKS_LIKE.items():
+        if beginning.lower().startswith(magic.lower()):
+            return f"; it looks like {what}"
+    return ""
+
+
+def _alike(path: Path) -> str:
+    there = [entry.name for entry in path.parent.glob("*.gguf")] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, there, n=1)
+    return f"did you mean {path.parent / close[0]}?" if close else "check the path"
+
+
+def _inside(path: Path) -> str:
+    there = sorted(entry.name for entry in path.glob("*.gguf"))
+    return f"name a file in it: path:{path / there[0]}" if there else "name a .gguf file"

@@ -1,0 +1,220 @@
+"""Plays a script instead of running anything: for trying commands out, and for tests.
+
+What it pretends to run stands in one file a service, written whole after every change, so that it
+outlives the bot as real replicas would.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from deployers import rehearsal_scripts as scripts
+from deployers import steps
+from deployers.protocol import Capabilities, Kind, LogLine, Tools
+from deployers.rehearsal_scripts import Scene
+from domain.clock import Clock
+from domain.errors import Refused, Unhealthy, UnknownName, Unsupported, WorldChanged
+from domain.plans import Plan, Step, StepKind
+from domain.progress import Progress, Report
+from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
+from domain.services import ServiceSpec
+from domain.targets import RehearsalTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One pretended replica."""
+
+    phase: Phase
+    operation: str
+    since: datetime
+    reason: str | None = None
+    log: tuple[str, ...] = ()
+
+
+class Memory:
+    """What is pretended to run, on disk."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def recall(self, service: str) -> dict[ReplicaId, Role]:
+        """Every role of a service, in order of their names."""
+        try:
+            text = self._file(service).read_text()
+        except FileNotFoundError:
+            return {}
+        return {ReplicaId.parse(name): _role(fields) for name, fields in json.loads(text).items()}
+
+    def note(self, replica: ReplicaId, role: Role | None) -> None:
+        """Write one role down, or strike it out."""
+        roles = self.recall(replica.service) | ({replica: role} if role else {})
+        if role is None:
+            roles.pop(replica, None)
+        self._home.mkdir(parents=True, exist_ok=True)
+        draft = self._file(replica.service).with_suffix(".draft")
+        draft.write_text(json.dumps({str(r): _fields(roles[r]) for r in sorted(roles)}, indent=1))
+        draft.replace(self._file(replica.service))
+
+    def forget(self, service: str) -> None:
+        """Strike out the service."""
+        self._file(service).unlink(missing_ok=True)
+
+    def _file(self, service: str) -> Path:
+        return self._home / f"{service}.json"
+
+
+class RehearsalDeployer:
+    """Behaves like a target where every replica does what the script says."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(gpus="a rehearsal has no graphics cards")
+
+    def __init__(self, name: str, settings: RehearsalTarget, home: Path, clock: Clock) -> None:
+        self._name, self._settings, self._clock = name, settings, clock
+        self._memory = Memory(home)
+
+    async def inspect(self) -> TargetFacts:
+        """Always reachable."""
+        note = f"plays `{self._settings.script}`"
+        return TargetFacts(self._name, "rehearsal", reachable=True, note=note)
+
+    async def observe(self, service: str) -> Observed:
+        """Look into the memory."""
+        roles = self._memory.recall(service).items()
+        replicas = tuple(self._replica(replica, role) for replica, role in roles)
+        return Observed(service, self._name, self._clock.now(), replicas)
+
+    def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
+        """A rolling replacement of anything that needs no graphics card by number."""
+        if isinstance(want.gpu, int) and want.replicas_on(self._name):
+            raise Unsupported(f"{self._name} cannot: {self.capabilities.gpus}", hint="--gpu auto")
+        return steps.rolling(want, have, operation)
+
+    async def apply(self, plan: Plan, report: Report) -> None:
+        """Walk the plan's steps; each looks first whether it is done already."""
+        if news := plan.changed_since(await self.observe(plan.want.name)):
+            raise WorldChanged(f"{self._name} changed since this was planned: {news}", "plan again")
+        for step in plan.steps:
+            report(Progress(str(step), str(step.replica) if step.replica else None))
+            await self._carry_out(step, plan, report)
+
+    async def logs(self, replica: ReplicaId, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        """The lines played so far, and the ones still to come while the replica is alive."""
+        if replica not in self._memory.recall(replica.service):
+            raise UnknownName(f"{self._name} remembers no {replica}", hint="see !status")
+        told = max(0, len(self._lines(replica)[0]) - tail)
+        while True:
+            lines, alive = self._lines(replica)
+            for line in lines[told:]:
+                yield LogLine(replica, line)
+            told = max(told, len(lines))
+            if not (follow and alive):
+                return
+            await self._clock.sleep(self._settings.pace)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    async def _carry_out(self, step: Step, plan: Plan, report: Report) -> None:
+        match step:
+            case Step(StepKind.START, ReplicaId() as replica):
+                self._start(replica, plan.operation)
+                report(Progress(str(step), str(replica), Phase.STARTING, 1.0))
+            case Step(StepKind.WAIT_READY, ReplicaId() as replica):
+                await self._play(replica, plan.want, str(step), report)
+            case Step(StepKind.STOP, ReplicaId() as replica):
+                self._stop(replica)
+                report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
+            case Step(StepKind.VERIFY):
+                self._verify(plan)
+            case Step(StepKind.FORGET):
+                self._memory.forget(plan.want.name)
+
+    def _start(self, replica: ReplicaId, operation: str) -> None:
+        known = self._memory.recall(replica.service).get(replica)
+        if known is None or not known.phase.alive:
+            log = known.log if known else ()
+            self._note(replica, Role(Phase.STARTING, operation, self._clock.now(), log=log))
+
+    async def _play(self, replica: ReplicaId, want: ServiceSpec, step: str, report: Report) -> None:
+        for scene in scripts.scenes(scripts.choose(self._settings.script, want.source)):
+            role = self._memory.recall(replica.service).get(replica)
+            if role is None or not role.phase.alive:
+                raise Refused(f"{replica} was stopped while it started", hint="apply again")
+            if role.phase is Phase.READY:
+                break
+            await self._clock.sleep(self._settings.pace)
+            self._show(replica, role, scene)
+            report(Progress(step, str(replica), scene.phase, scene.fraction, scene.line))
+            if scene.failure:
+                evidence = (*role.log, scene.line)[-8:]
+                raise Unhealthy(str(replica), replace(scene.failure, evidence=evidence))
+
+    def _show(self, replica: ReplicaId, role: Role, scene: Scene) -> None:
+        reason = scene.failure.what if scene.failure else None
+        log = (*role.log, scene.line)
+        self._note(replica, replace(role, phase=scene.phase, reason=reason, log=log))
+
+    def _stop(self, replica: ReplicaId) -> None:
+        role = self._memory.recall(replica.service).get(replica)
+        if role and role.phase.alive:
+            self._note(replica, None)
+
+    def _verify(self, plan: Plan) -> None:
+        roles = self._memory.recall(plan.want.name)
+        for replica in sorted(plan.wanted):
+            if replica not in roles or roles[replica].phase is not Phase.READY:
+                raise Refused(f"{replica} is not ready", hint="apply again")
+        unwanted = [replica for replica in roles if replica not in plan.wanted]
+        if alive := [str(r) for r in unwanted if roles[r].phase.alive]:
+            raise Refused(f"{', '.join(alive)} runs and should not", hint="plan again")
+        for replica in unwanted:
+            self._note(replica, None)
+
+    def _note(self, replica: ReplicaId, role: Role | None) -> None:
+        now = self._clock.now()
+        self._memory.note(replica, replace(role, since=now) if role else None)
+
+    def _lines(self, replica: ReplicaId) -> tuple[tuple[str, ...], bool]:
+        role = self._memory.recall(replica.service).get(replica)
+        return (role.log, role.phase.alive) if role else ((), False)
+
+    def _replica(self, replica: ReplicaId, role: Role) -> Replica:
+        ready = role.phase is Phase.READY
+        endpoint = f"http://rehearsal.invalid/{replica}" if ready else None
+        return Replica(
+            replica, self._name, role.phase, role.operation, endpoint, role.since, role.reason
+        )
+
+
+def _role(fields: dict[str, Any]) -> Role:
+    return Role(
+        Phase(fields["phase"]),
+        fields["operation"],
+        datetime.fromisoformat(fields["since"]),
+        fields["reason"],
+        tuple(fields["log"]),
+    )
+
+
+def _fields(role: Role) -> dict[str, Any]:
+    return {
+        "phase": role.phase,
+        "operation": role.operation,
+        "since": role.since.isoformat(),
+        "reason": role.reason,
+        "log": role.log,
+    }
+
+
+def _open(name: str, settings: RehearsalTarget, tools: Tools) -> RehearsalDeployer:
+    home = settings.home or tools.state_dir / "targets" / name
+    return RehearsalDeployer(name, settings, home, tools.clock)
+
+
+KIND = Kind(RehearsalTarget, _open)

@@ -1,0 +1,39 @@
+"""A bot that is killed in the middle: carries out a plan and ends itself at the nth report."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+from domain.plans import Plan
+from tests.contract.stages import Stage, at
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+async def die(stage: Stage, plan: Plan, count: int) -> bool:
+    """Have another bot carry the plan out; False if it was done before the nth report."""
+    bot = _processes.Process(target=_live, args=(stage.kind, stage.root, plan, count))
+    bot.start()
+    await asyncio.to_thread(bot.join, 60)
+    ended = bot.exitcode
+    if ended is None:
+        bot.kill()
+        bot.join()
+    bot.close()
+    assert ended in (0, -signal.SIGKILL)
+    return ended != 0
+
+
+def _live(kind: str, root: Path, plan: Plan, count: int) -> None:
+    asyncio.run(_carry_out(kind, root, plan, count))
+
+
+async def _carry_out(kind: str, root: Path, plan: Plan, count: int) -> None:
+    deployer = Stage(kind, root).open()
+    await deployer.apply(plan, at(count, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+    await deployer.aclose()

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+
+from deployers.process import weights
+from deployers.process.gguf import Header, read_header
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack("<Q", len(value)) + value
+
+
+def pair(key: bytes, kind: int, value: bytes) -> bytes:
+    return text(key) + struct.pack("<I", kind) + value
+
+
+def header(*pairs: bytes, version: int = 3) -> io.BytesIO:
+    return io.BytesIO(b"GGUF" + struct.pack("<IQQ", version, 0, len(pairs)) + b"".join(pairs))
+
+
+ARCHITECTURE = pair(b"general.architecture", 8, text(b"qwen2"))
+CONTEXT = pair(b"qwen2.context_length", 4, struct.pack("<I", 32_768))
+TOKENS = pair(
+    b"tokenizer.ggml.tokens",
+    9,
+    struct.pack("<IQ", 8, 2) + text(b"a") + text("ü".encode()),
+)
+SCORES = pair(b"tokenizer.ggml.scores", 9, struct.pack("<IQ3f", 6, 3, 1, 2, 3))
+FLAG = pair(b"general.flag", 7, b"\x01")
+
+
+def test_architecture_and_context_are_read():
+    assert read_header(header(ARCHITECTURE, CONTEXT)) == Header("qwen2", 32_768)
+
+
+def test_they_are_found_behind_arrays_and_in_any_order():
+    assert read_header(header(CONTEXT, TOKENS, SCORES, FLAG, ARCHITECTURE)) == Header(
+        "qwen2", 32_768
+    )
+
+
+def test_the_context_of_another_architecture_does_not_count():
+    other = pair(b"clip.context_length", 4, struct.pack("<I", 77))
+
+    assert read_header(header(other, ARCHITECTURE)) == Header("qwen2", None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK\x03\x04rest",
+        b"GGUF\x03",
+        b"GGUF" + struct.pack("<IQQ", 1, 0, 0),
+        header(ARCHITECTURE, CONTEXT).getvalue()[:-1],
+        header(pair(b"x", 99, b"")).getvalue(),
+        b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 60),
+        header(pair(b"x", 9, struct.pack("<IQ", 10, 1 << 60))).getvalue(),
+    ],
+)
+def test_what_is_not_a_whole_header_is_refused(data: bytes):
+    with pytest.raises(ValueError, match=r"ends|not known|longer|does not begin"):
+        read_header(io.BytesIO(data))
+
+
+def test_the_model_that_comes_along_can_be_read():
+    with Path(weights.__file__).with_name("models").joinpath("tiny-ops.gguf").open("rb") as file:
+        found = read_header(file)
+
+    assert found.architecture == "llama"
+    assert found.context is not None

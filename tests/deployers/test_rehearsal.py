@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deployers.rehearsal_scripts import choose, scenes
+from domain.errors import Unhealthy
+from domain.progress import Progress
+from domain.replicas import Phase
+from domain.sources import parse_source
+from tests.contract.stages import RealClock, Stage, bring
+
+
+class Metronome(RealClock):
+    """Waits for nothing and keeps count."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "says"),
+    [
+        ("never-ready", "probe-timeout", "no answer within the startup budget"),
+        ("out-of-memory", "out-of-memory", "CUDA out of memory"),
+        ("crash-loop", "crashed", "exited with code 1, start 3 of 3"),
+    ],
+)
+async def test_a_play_that_ends_badly_says_why(tmp_path: Path, script: str, kind: str, says: str):
+    stage = Stage("rehearsal", tmp_path)
+
+    with pytest.raises(Unhealthy) as caught:
+        await bring(stage.open(script=script), stage.good(1))
+
+    assert caught.value.failure.kind == kind
+    assert says in caught.value.failure.evidence[-1]
+    assert len(caught.value.failure.evidence) > 2
+
+
+@pytest.mark.parametrize("script", ["smooth", "slow-pull"])
+async def test_a_play_that_ends_well_goes_through_the_phases_in_order(tmp_path: Path, script: str):
+    stage = Stage("rehearsal", tmp_path)
+    news: list[Progress] = []
+
+    await bring(stage.open(script=script), stage.good(1), news.append)
+
+    phases = list(dict.fromkeys(told.phase for told in news if told.fraction is not None))
+    assert phases == [
+        Phase.STARTING,
+        Phase.PULLING,
+        Phase.DOWNLOADING,
+        Phase.LOADING,
+        Phase.READY,
+    ]
+
+
+async def test_every_scene_takes_its_time(tmp_path: Path):
+    stage, clock = Stage("rehearsal", tmp_path), Metronome()
+
+    await bring(stage.open(clock=clock, pace=2.5), stage.good(2))
+
+    assert clock.waited == [2.5] * 2 * len(scenes("smooth"))
+
+
+@pytest.mark.parametrize(
+    ("source", "played"),
+    [
+        ("tiny://ops", "slow-pull"),
+        ("tiny://never-ready", "never-ready"),
+        ("path:/models/crash-loop.gguf", "crash-loop"),
+    ],
+)
+def test_a_source_may_ask_for_a_play_by_name(source: str, played: str):
+    assert choose("slow-pull", parse_source(source)) == played
