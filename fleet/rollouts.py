@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import structlog
 from pydantic import TypeAdapter
 
 from deployers.protocol import Deployer
@@ -43,6 +44,8 @@ class Rollout:
 
 _ROLLOUT = TypeAdapter(Rollout)
 
+log = structlog.get_logger()
+
 
 class Rollouts:
     """Carries out rollouts. Holds no state: all of it is on the targets."""
@@ -66,6 +69,7 @@ class Rollouts:
         """
         count = sum(1 for _ in rollout.steps)
         for done, (plan, step) in enumerate(rollout.steps):
+            log.info("step", operation=plan.operation, step=str(step), target=plan.target)
             report_here = _at((done, count), report)
             report_here(Progress(str(step), replica=_name(step)))
             await self._carry_out(plan, step, report_here)

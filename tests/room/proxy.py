@@ -1,0 +1,84 @@
+"""A proxy between the bot and its homeserver that can misbehave in the ways networks do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+Trouble = Callable[[web.Request], web.Response | None]
+"""Answers a request in the homeserver's stead; None lets it pass."""
+
+_HOP = {"transfer-encoding", "connection", "content-encoding", "content-length", "host"}
+
+
+class Proxy:
+    """Passes everything on, unless told otherwise."""
+
+    def __init__(self, upstream: str, session: aiohttp.ClientSession) -> None:
+        self.url = ""
+        self.trouble: Trouble | None = None
+        self.cut_after: str | None = None
+        """Once: let a request whose path holds this through, and drop its answer."""
+        self.sent: list[str] = []
+        """Paths of everything that was sent to rooms and reached the homeserver."""
+        self._upstream = upstream
+        self._session = session
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @classmethod
+    @asynccontextmanager
+    async def before(cls, upstream: str) -> AsyncIterator[Proxy]:
+        """Stand before a homeserver until the block ends."""
+        async with aiohttp.ClientSession(auto_decompress=False) as session:
+            proxy = cls(upstream, session)
+            app = web.Application(client_max_size=2**24)
+            app.router.add_route("*", "/{path:.*}", proxy._pass)
+            runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            proxy.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield proxy
+            proxy._open.set()
+            await runner.cleanup()
+
+    def stall(self) -> None:
+        """Hold every request back until `flow`."""
+        self._open.clear()
+
+    def flow(self) -> None:
+        """Let requests go again."""
+        self._open.set()
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        await self._open.wait()
+        answer = self.trouble(request) if self.trouble else None
+        if answer is not None:
+            return answer
+        body = await request.read()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
+        async with self._session.request(
+            request.method, f"{self._upstream}{request.raw_path}", data=body, headers=headers
+        ) as response:
+            content = await response.read()
+            if "/send/" in request.path:
+                self.sent.append(request.path)
+            kept = {k: v for k, v in response.headers.items() if k.lower() not in _HOP}
+        if self.cut_after and self.cut_after in request.path:
+            self.cut_after = None
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(status=response.status, body=content, headers=kept)
+
+
+def limited(milliseconds: int) -> web.Response:
+    """What a homeserver says to those who talk too fast."""
+    return web.json_response(
+        {"errcode": "M_LIMIT_EXCEEDED", "error": "Too fast", "retry_after_ms": milliseconds},
+        status=429,
+    )
