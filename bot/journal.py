@@ -31,6 +31,7 @@ def start(level: str = "info") -> None:
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("nio").setLevel(logging.ERROR)  # it warns of every ordinary "not found"
 
 
 def _without_secrets(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:

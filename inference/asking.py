@@ -109,13 +109,12 @@ class Models:
 
 def _summed_up(replica: ReplicaId, usage: Usage, pace: Pace) -> Answer:
     tokens = usage.tokens
-    completion = tokens.completion_tokens if tokens else pace.pieces
     return Answer(
         replica,
         prompt_tokens=tokens.prompt_tokens if tokens else None,
-        completion_tokens=completion,
+        completion_tokens=usage.completion_tokens(pace),
         first_token=pace.first_token,
-        tokens_per_second=pace.tokens_per_second(completion),
+        tokens_per_second=usage.speed(pace),
         finish_reason=usage.finish_reason,
     )
 

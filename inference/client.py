@@ -11,6 +11,7 @@ from typing import Any, Literal
 import aiohttp
 
 from domain.errors import TargetError, Unreachable
+from inference.pace import Pace
 from inference.sse import EventParser
 from inference.wire import DONE, Chunk, Listing, Tokens, read_chunk, rejection
 
@@ -74,6 +75,21 @@ class Usage:
     tokens: Tokens | None
     """None where the server does not count."""
     finish_reason: str | None
+    engine_speed: float | None = None
+    """Tokens a second as the engine itself measured them, where it does."""
+
+    def completion_tokens(self, pace: Pace) -> int:
+        """Tokens of the answer; its pieces, where the server does not count."""
+        return self.tokens.completion_tokens if self.tokens else pace.pieces
+
+    def speed(self, pace: Pace) -> float | None:
+        """Tokens a second after the first; None where none followed it.
+
+        What the engine measured goes before what was heard: pieces that come faster than they
+        are read come in heaps, and say nothing about the speed.
+        """
+        heard = pace.tokens_per_second(self.completion_tokens(pace))
+        return heard if heard is None else self.engine_speed or heard
 
 
 class Broken(TargetError):
@@ -112,11 +128,13 @@ async def stream_chat(
     said: list[str] = []
     tokens: Tokens | None = None
     finish_reason: str | None = None
+    speed: float | None = None
     try:
         async with aclosing(_chunks(session, url, request, timeouts)) as chunks:
             async for chunk in chunks:
                 tokens = chunk.usage or tokens
                 finish_reason = chunk.finish_reason or finish_reason
+                speed = chunk.timings.predicted_per_second if chunk.timings else speed
                 if chunk.text:
                     said.append(chunk.text)
                     yield Words(chunk.text)
@@ -124,7 +142,7 @@ async def stream_chat(
         if said:
             raise Broken(error.summary, "".join(said)) from error
         raise
-    yield Usage(tokens, finish_reason)
+    yield Usage(tokens, finish_reason, speed)
 
 
 async def list_models(

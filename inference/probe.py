@@ -53,27 +53,27 @@ class Prober:
         and `seconds` is how long it was tried.
         """
         pace = Pace(self._clock)
-        tokens = None
+        usage = Usage(None, None)
         try:
             async with asyncio.timeout(self._measure_for):
-                tokens = await self._listen(url, _question(model, max_tokens=16), pace)
+                usage = await self._listen(url, _question(model, max_tokens=16), pace)
         except TargetError:
             return FirstToken(pace.first_token)
         except TimeoutError:
             pass
-        return FirstToken(pace.first_token, pace.tokens_per_second(tokens or pace.pieces))
+        return FirstToken(pace.first_token, usage.speed(pace))
 
-    async def _listen(self, url: str, question: ChatRequest, pace: Pace) -> int | None:
-        """Hear an answer to its end; returns its tokens where the server counts them."""
-        tokens = None
+    async def _listen(self, url: str, question: ChatRequest, pace: Pace) -> Usage:
+        """Hear an answer to its end; returns what the server says of it."""
+        usage = Usage(None, None)
         parts = stream_chat(self._session, url, question, self._timeouts)
         async with aclosing(parts):
             async for part in parts:
                 if isinstance(part, Usage):
-                    tokens = part.tokens.completion_tokens if part.tokens else None
+                    usage = part
                 else:
                     pace.heard()
-        return tokens
+        return usage
 
 
 def _question(model: str, *, max_tokens: int) -> ChatRequest:

@@ -25,6 +25,13 @@ class Tokens(BaseModel, frozen=True):
     completion_tokens: int
 
 
+class Timings(BaseModel, frozen=True):
+    """What llama.cpp says of its own speed, in the last chunk."""
+
+    predicted_per_second: float | None = None
+    """Tokens of the answer a second, as the engine made them."""
+
+
 class Delta(BaseModel, frozen=True):
     """What one chunk adds to an answer."""
 
@@ -45,6 +52,7 @@ class Chunk(BaseModel, frozen=True):
 
     choices: tuple[Choice, ...] = ()
     usage: Tokens | None = None
+    timings: Timings | None = None
     error: Any = None
 
     @property
