@@ -11,7 +11,15 @@ from commands.access import Permit
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.verb import Deps, Verb, argument, option
-from commands.words import CountWord, GpuWord, NameWord, PlacementsWord, SettingWord, SourceWord
+from commands.words import (
+    CountWord,
+    GpuWord,
+    NameWord,
+    PlacementsWord,
+    SettingWord,
+    SourceWord,
+    WholeWord,
+)
 from domain.access import Environment
 from domain.errors import UsageError
 from domain.people import Role
@@ -125,7 +133,7 @@ VERB = Verb(
         option("--engine", click.Choice(["llamacpp"]), "ENGINE", "what serves it"),
         option("--gpu", GpuWord(), "auto|none|N", "GPUs for each replica"),
         option("--replicas", CountWord(1), "N", "copies"),
-        option("--ctx", click.IntRange(64, 16_777_216), "TOKENS", "context of one conversation"),
+        option("--ctx", WholeWord(64, 16_777_216), "TOKENS", "context of one conversation"),
         option(
             "--set",
             SettingWord(),

@@ -17,8 +17,10 @@ from domain.errors import UsageError
 _TYPED_BY_PHONES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " "})
 _DASH = re.compile(r"(?<!\S)[—–](?=[a-z])")
 _FLAG = re.compile(r"(--|[—–])[a-z]")
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|'[^']*'|‘[^’]*’")
-_WORD = re.compile(rf"((?:{_QUOTED.pattern}|\S)+)[ \t]?")
+_CLOSING = {'"': '"', "“": "”", "'": "'", "‘": "’"}
+
+_LONGEST = 300
+"""Characters of an error; the rest would be somebody's typed text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,13 @@ class Grammar:
 
         Raises UsageError: what is wrong, the nearest right word, one example.
         """
+        text = text.lstrip()
         word = _first_word(text)
         verb = self._verbs.get(word)
         if verb is None:
             raise self._unknown(word)
         rest = text[len(word) :].strip() if not verb.prose else text[len(word) :].lstrip()
-        if rest.split() == ["--help"]:
+        if _asks_for_help(verb, rest):
             return Parsed(self._verbs["help"], self._verbs["help"].request(command=verb.name))
         try:
             words, prose = _split(verb, rest)
@@ -68,7 +71,7 @@ class Grammar:
     def _unknown(self, word: str) -> UsageError:
         known = [name for name, verb in self._verbs.items() if not verb.hidden]
         close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.55)
-        shown = f"!{word[:40]}"
+        shown = f"!{_one_line(word[:40])}"
         if close:
             example = self._verbs[close[0]].examples[0]
             return UsageError(
@@ -78,7 +81,7 @@ class Grammar:
         return UsageError(f"there is no command `{shown}`", hint="`!help` lists what there is")
 
     def _wrong(self, verb: AnyVerb, why: str) -> UsageError:
-        return UsageError(why, hint=f"For example `!{verb.examples[0]}`")
+        return UsageError(_one_line(why), hint=f"For example `!{verb.examples[0]}`")
 
 
 def _first_word(text: str) -> str:
@@ -86,41 +89,73 @@ def _first_word(text: str) -> str:
     return words[0] if words else ""
 
 
+def _asks_for_help(verb: AnyVerb, rest: str) -> bool:
+    """Whether the last word is `--help`; in a prompt that is more than a name, it is prose."""
+    words = rest.split()
+    return words[-1:] in (["--help"], ["—help"]) and (not verb.prose or len(words) <= 2)
+
+
 def _split(verb: AnyVerb, text: str) -> tuple[list[str], str]:
     """Words for click, and for verbs with prose the rest as it was typed."""
     if not verb.prose:
-        return shlex.split(_DASH.sub("--", text.translate(_TYPED_BY_PHONES))), ""
+        return _unquoted(_DASH.sub("--", text.translate(_TYPED_BY_PHONES))), ""
     words: list[str] = []
     rest = text
     for param in verb.params:
         if isinstance(param, click.Argument):
             rest = _take(rest, words)
-    while _FLAG.match(rest):
+    while _FLAG.match(rest.lstrip()):
         rest = _take(rest, words)
         if "=" not in words[-1]:
             rest = _take(rest, words)
     return words, rest.removeprefix("-- ")
 
 
+def _unquoted(text: str) -> list[str]:
+    """Words as a shell would split them, but for the backslash, which Windows paths need.
+
+    Raises ValueError when a quote is never closed.
+    """
+    words = shlex.shlex(text, posix=True)
+    words.whitespace_split, words.escape, words.commenters = True, "", ""
+    try:
+        return list(words)
+    except ValueError as error:
+        raise ValueError("a quotation mark is opened and never closed") from error
+
+
 def _take(text: str, words: list[str]) -> str:
     """Move one word off the front, its quotes removed, and return what follows it."""
-    match = _WORD.match(text)
-    if match is None:
-        return text
-    word = _QUOTED.sub(lambda quoted: quoted.group(0)[1:-1], match.group(1))
-    words.append(_DASH.sub("--", word))
-    return text[match.end() :]
+    text = text.lstrip()
+    word, at = "", 0
+    unclosed: set[str] = set()
+    while at < len(text) and not text[at].isspace():
+        closing = _CLOSING.get(text[at])
+        end = text.find(closing, at + 1) if closing and closing not in unclosed else -1
+        if end < 0:
+            unclosed |= {closing} if closing else set()
+            word, at = word + text[at], at + 1
+        else:
+            word, at = word + text[at + 1 : end], end + 1
+    if at:
+        words.append(_DASH.sub("--", word))
+    return text[at + 1 :] if text[at : at + 1] in (" ", "\t") else text[at:]
 
 
 def _explain(error: click.UsageError, verb: AnyVerb) -> str:
     match error:
+        case click.NoSuchOption(option_name=name) if name[1:2].isdigit():
+            return f"`{verb.name}` takes no numbers below zero"
         case click.NoSuchOption(option_name=name):
             flags = [param.opts[0] for param in verb.params if isinstance(param, click.Option)]
             close = difflib.get_close_matches(name, flags, n=1, cutoff=0.5)
             known = f"did you mean `{close[0]}`?" if close else _known(verb, flags)
             return f"`{verb.name}` has no option `{name[:40]}`; {known}"
         case click.MissingParameter(param=click.Argument() as param):
-            return f"`{verb.name}` needs a {param.metavar}"
+            article = "an" if str(param.metavar)[0] in "AEIO" else "a"
+            return f"`{verb.name}` needs {article} {param.metavar}"
+        case click.BadParameter(message=message, param=click.Option() as param):
+            return f"{param.opts[0]}: {message}"
         case click.BadParameter(message=message):
             return message
     return error.format_message().rstrip(".").replace("Got", "got")
@@ -128,3 +163,9 @@ def _explain(error: click.UsageError, verb: AnyVerb) -> str:
 
 def _known(verb: AnyVerb, flags: list[str]) -> str:
     return f"it knows {', '.join(flags)}" if flags else "it has none"
+
+
+def _one_line(text: str) -> str:
+    """What people typed may hold anything; an error about it is one line of printable text."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

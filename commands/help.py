@@ -49,7 +49,7 @@ def help_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Help]:
 def overview(verbs: Mapping[str, AnyVerb], role: Role) -> list[Block]:
     """The commands somebody with that role may use."""
     rows = tuple(
-        (f"`!{verb.usage}`", verb.summary)
+        (f"`!{verb.short_usage}`", verb.summary)
         for verb in verbs.values()
         if not verb.hidden and verb.role <= role
     )

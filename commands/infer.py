@@ -10,7 +10,7 @@ import click
 from commands.access import Permit
 from commands.replies import Reply, Verbatim
 from commands.verb import Deps, Verb, argument, option
-from commands.words import NameWord
+from commands.words import NameWord, TemperatureWord, WholeWord
 from domain.errors import Unreachable
 from domain.people import Role
 from domain.progress import Progress, Report
@@ -105,8 +105,8 @@ VERB = Verb(
     prose="prompt",
     params=(
         argument("name", NameWord()),
-        option("--max-tokens", click.IntRange(1, 100_000), "N", "longest answer, in tokens"),
-        option("--temperature", click.FloatRange(0, 2), "T", "0 is steady, 2 is wild"),
+        option("--max-tokens", WholeWord(1, 100_000), "N", "longest answer, in tokens"),
+        option("--temperature", TemperatureWord(), "T", "0 is steady, 2 is wild"),
         option("--system", click.STRING, "TEXT", "what the model is told to be"),
     ),
     notes=(

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-import click
-
 from commands.access import Permit
 from commands.replies import Block, Code, Reply
 from commands.verb import Deps, Verb, argument, option
-from commands.words import NameWord
+from commands.words import NameWord, WholeWord
 from domain.people import Role
 from domain.progress import Report
 
@@ -43,6 +41,6 @@ VERB = Verb(
     role=Role.OPERATOR,
     params=(
         argument("name", NameWord()),
-        option("--tail", click.IntRange(1, 500), "N", "lines of each replica; default 20"),
+        option("--tail", WholeWord(1, 500), "N", "lines of each replica; default 20"),
     ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from commands.replies import Reply, duration
-from domain.readiness import FirstToken
 from fleet.fleet import Outcome
 
 
@@ -12,7 +11,8 @@ def live(outcome: Outcome) -> Reply:
     want = outcome.want
     count = f"{want.replicas} replica" + ("s" if want.replicas != 1 else "")
     told = f"✓ {want.name} is live on {want.where}: {count} of revision `{want.revision}`"
-    return Reply.done(" · ".join([told, f"ready in {duration(outcome.seconds)}", *_speed(outcome)]))
+    line = " · ".join([told, f"ready in {duration(outcome.seconds)}", *_speed(outcome)])
+    return Reply.done(line, *(f"Note: {warning}." for warning in outcome.warnings))
 
 
 def unchanged(outcome: Outcome) -> Reply:
@@ -25,12 +25,11 @@ def unchanged(outcome: Outcome) -> Reply:
 
 
 def _speed(outcome: Outcome) -> list[str]:
-    return speed(outcome.first_token) if outcome.first_token else []
-
-
-def speed(first: FirstToken) -> list[str]:
-    """`first token after 12 ms`, `210 tokens/s`."""
-    told = [f"first token after {first.seconds * 1000:.0f} ms"]
-    if first.tokens_per_second is not None:
-        told.append(f"{first.tokens_per_second:.0f} tokens/s")
-    return told
+    """`first token after 12 ms`, `210 tokens/s`; nothing where it could not be measured."""
+    first = outcome.first_token
+    if first is None or first.tokens_per_second is None:
+        return []
+    return [
+        f"first token after {first.seconds * 1000:.0f} ms",
+        f"{first.tokens_per_second:.0f} tokens/s",
+    ]

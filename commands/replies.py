@@ -56,7 +56,7 @@ class Reply:
     @classmethod
     def failed(cls, what: str, error: OpsError) -> Reply:
         """What failed, how things stand, what to try, and the evidence."""
-        sentences = [_sentence(error.summary), error.standing, _sentence(error.hint)]
+        sentences = [_sentence(error.summary), error.standing, _capital(_sentence(error.hint))]
         told = " ".join(part for part in sentences if part)
         evidence: tuple[Block, ...] = ()
         if isinstance(error, Unhealthy) and error.failure.evidence:
@@ -137,6 +137,10 @@ def _overall(news: Progress) -> float:
 
 def _sentence(text: str) -> str:
     return text if not text or text[-1] in ".!?…" else text + "."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _plain(block: Block) -> str:

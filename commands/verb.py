@@ -76,6 +76,14 @@ class Verb(Generic[R]):
             words.append(self.prose.upper())
         return " ".join(words)
 
+    @property
+    def short_usage(self) -> str:
+        """`deploy NAME [SOURCE] ...`: the options are for `!help deploy`."""
+        words = [_word(param) for param in self.params if isinstance(param, click.Argument)]
+        options = len(words) < len(self.params)
+        prose = [self.prose.upper()] if self.prose else []
+        return " ".join([self.name, *words, *(["..."] if options else []), *prose])
+
 
 AnyVerb = Verb[Any]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from domain.services import MAX_REPLICAS, ServiceName
+from domain.services import MAX_REPLICAS, ServiceName, TargetName
 from domain.sources import Source, parse_source
 
 _NAME: TypeAdapter[str] = TypeAdapter(ServiceName)
+_TARGET: TypeAdapter[str] = TypeAdapter(TargetName)
 
 
 class NameWord(click.ParamType[str]):
@@ -74,10 +76,42 @@ class PlacementsWord(click.ParamType[tuple[tuple[str, int | None], ...]]):
         found: dict[str, int | None] = {}
         for part in str(value).split(","):
             target, separator, count = part.partition(":")
-            if not target or target in found:
-                self.fail(f"`{value}` does not name targets; write `local` or `eu:2,us:1`")
+            if target in found or not _is_target(target):
+                self.fail(
+                    f"`{str(value)[:60]}` does not name targets; write `local` or `eu:2,us:1`"
+                )
             found[target] = CountWord(0).convert(count, param, ctx) if separator else None
         return tuple(found.items())
+
+
+class WholeWord(click.ParamType[int]):
+    """A whole number within bounds."""
+
+    name = "number"
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Take plain digits; click's own takes `1_000` and every script's digits."""
+        text = str(value)
+        digits = text.isascii() and text.isdigit() and len(text) <= 9
+        if not digits or not self.least <= int(text) <= self.most:
+            self.fail(f"`{text[:40]}` is not a whole number from {self.least} to {self.most}")
+        return int(text)
+
+
+class TemperatureWord(click.ParamType[float]):
+    """0 to 2."""
+
+    name = "temperature"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Take plain decimals: no `nan`, no `1e0`."""
+        text = str(value)
+        if not re.fullmatch(r"[0-9](\.[0-9]{0,9})?|\.[0-9]{1,9}", text) or float(text) > 2:
+            self.fail(f"`{text[:40]}` is not a temperature from 0 to 2")
+        return float(text)
 
 
 class GpuWord(click.ParamType[str | int]):
@@ -90,7 +124,7 @@ class GpuWord(click.ParamType[str | int]):
         text = str(value)
         if text in ("auto", "none"):
             return text
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 64):
+        if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 64):
             self.fail(f"`{text[:40]}` is not `auto`, `none` or a number of GPUs")
         return int(text)
 
@@ -108,3 +142,11 @@ class SettingWord(click.ParamType[tuple[str, str]]):
         if not separator or not key or not rest:
             self.fail(f"`{str(value)[:60]}` is not of the form key=value")
         return key, rest
+
+
+def _is_target(text: str) -> bool:
+    try:
+        _TARGET.validate_python(text)
+    except ValidationError:
+        return False
+    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import translate
 from functools import cached_property
 
 from domain.people import Person, Role
@@ -19,11 +18,12 @@ class Subjects:
 
     @cached_property
     def _matcher(self) -> re.Pattern[str]:
-        return re.compile("|".join(translate(pattern) for pattern in self.patterns) or "$^")
+        globs = (re.escape(pattern).replace(r"\*", ".*") for pattern in self.patterns)
+        return re.compile("|".join(globs) or r"(?!)", re.DOTALL)
 
     def include(self, mxid: str) -> bool:
         """Whether a pattern fits. Case counts, as it does in MXIDs."""
-        return self._matcher.match(mxid) is not None
+        return self._matcher.fullmatch(mxid) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-_REPLICA = re.compile(r"^(?P<service>[a-z][a-z0-9-]*)-(?P<revision>[0-9a-f]{6})-(?P<ordinal>\d+)$")
+_REPLICA = re.compile(
+    r"(?P<service>[a-z][a-z0-9-]*)-(?P<revision>[0-9a-f]{6})-(?P<ordinal>0|[1-9][0-9]*)"
+)
 
 
 class Phase(StrEnum):
@@ -43,7 +45,7 @@ class ReplicaId:
     @classmethod
     def parse(cls, text: str) -> ReplicaId:
         """Read `service-revision-ordinal` back. Raises ValueError for anything else."""
-        match = _REPLICA.match(text)
+        match = _REPLICA.fullmatch(text)
         if match is None:
             raise ValueError(f"`{text}` is not a replica's name")
         return cls(match["service"], match["revision"], int(match["ordinal"]))

@@ -70,9 +70,9 @@ def parse_source(text: str) -> Source:
         )
     location, _, revision = rest.partition("@")
     if not location:
-        raise ValueError(f"`{text}` names no model after {scheme}://")
+        raise ValueError(f"`{text[:80]}` names no model after {scheme}://")
     if scheme == "hf" and (not _HF.match(location) or ".." in location.split("/")):
-        raise ValueError(f"`{text}` is not a repository; write hf://org/repo/file.gguf")
+        raise ValueError(f"`{text[:80]}` is not a repository; write hf://org/repo/file.gguf")
     return Source(scheme, location, revision or None)  # type: ignore[arg-type]
 
 

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from inference.endpoints import Endpoints
-
 from deployers.protocol import Deployer, LogLine
 from domain.clock import Clock
 from domain.errors import OpsError, UnknownName, Unreachable
@@ -23,6 +21,7 @@ from fleet.cancellations import Cancellations
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
+from inference.endpoints import Endpoints
 
 Decide = Callable[[ServiceSpec | None], ServiceSpec]
 """What runs now (None for nothing) -> what should. Raises OpsError to refuse."""
@@ -41,6 +40,8 @@ class Outcome:
     seconds: float
     """From the start of the operation until the last step held, restarts of the bot included."""
     first_token: FirstToken | None = None
+    warnings: tuple[str, ...] = ()
+    """What the targets wanted said: that there is no GPU, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,8 @@ class Fleet:
             endpoints = self._endpoints.of(rollout.want.name)
             if endpoints:
                 speed = await self._measure(endpoints[-1].url, rollout.want.name)
-        return Outcome(rollout.want, changed, seconds, speed)
+        warnings = tuple(dict.fromkeys(w for plan in rollout.plans for w in plan.warnings))
+        return Outcome(rollout.want, changed, seconds, speed, warnings)
 
     async def _status(self, wanted: Wanted) -> ServiceStatus:
         name = wanted.spec.name

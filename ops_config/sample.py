@@ -63,15 +63,20 @@ def schema() -> str:
     """The JSON schema of the file, for editors."""
     made = Settings.model_json_schema()
     kinds = [registry.kind(name).settings.model_json_schema() for name in registry.names()]
-    made["properties"]["targets"]["additionalProperties"] = {"oneOf": kinds}
+    targets = made["properties"]["targets"]
+    for pattern in targets["patternProperties"]:
+        targets["patternProperties"][pattern] = {"oneOf": kinds}
+    targets["additionalProperties"] = False
     return json.dumps(made, indent=2) + "\n"
 
 
 def _section(name: str, member: str | None, model: type[BaseModel]) -> str:
     indent = "    " if member else "  "
-    head = [f"# {_field_text(Settings.model_fields[name])}", f"{name}:"]
+    entries = list(_entries(model, indent))
+    said = any(not line.lstrip().startswith("#") for line in entries)
+    head = [f"# {_field_text(Settings.model_fields[name])}", f"{'' if said else '# '}{name}:"]
     head += [f"  {json.dumps(member)}:"] if member else []
-    return "\n".join([*head, *_entries(model, indent)])
+    return "\n".join([*head, *entries])
 
 
 def _targets() -> str:

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -35,13 +36,28 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-Duration = Annotated[float, Field(gt=0), BeforeValidator(_seconds)]
+Duration = Annotated[
+    float,
+    Field(gt=0, le=366 * 86400),
+    BeforeValidator(_seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": _DURATION.pattern},
+            ]
+        }
+    ),
+]
+"""Seconds, written as a number or with a unit."""
 
 
 class Section(BaseModel):
     """A part of the file: frozen, and refusing keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class MatrixSettings(Section):

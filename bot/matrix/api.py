@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,19 @@ class Sync:
     token: str
     timelines: tuple[Timeline, ...]
     invitations: tuple[Invitation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the homeserver said to a request that nio does not know."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def errcode(self) -> str | None:
+        """Matrix's code for what is wrong, if something is."""
+        return self.body.get("errcode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +198,22 @@ class MatrixApi:
         """The room behind an alias. Raises Refused when there is none."""
         answer = await self._ask(self._client.room_resolve_alias(alias))
         return str(answer.room_id)
+
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """A call that nio does not know, `path` from `/_matrix` on, with our access token.
+
+        Whatever the homeserver answers is returned; raises Unreachable when it does not.
+        """
+        data = None if body is None else json.dumps(body)
+        headers = {"Authorization": f"Bearer {self._client.access_token}"}
+        try:
+            response = await self._client.send(method, path, data, headers)
+            answer = await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unreachable(f"the homeserver does not answer: {error or 'timeout'}") from error
+        return Answer(response.status, answer if isinstance(answer, dict) else {})
 
     def encrypted(self, room: str) -> bool:
         """Whether the room is known to be encrypted."""

@@ -7,14 +7,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from commands.replies import Block, html, plain
+from commands.replies import Block, Table, html, plain
 from domain.operations import Operation, State
 
 Content = dict[str, Any]
 
 LIMIT = 12_000
-"""Bytes of text in one message. An edit carries plain and rich text twice over, and an event
-may have 65,536 bytes in all."""
+"""Bytes of text in one message, as JSON has them (a quote takes two). An edit carries plain and
+rich text twice over, and an event may have 65,536 bytes in all."""
 
 OPERATION = "gantry.operation"
 """The key under which a message says, for programs, which operation it is about and how that
@@ -33,15 +33,15 @@ def told(
     With a `mention` it is `m.text`, which notifies that person; otherwise `m.notice`, which
     by default notifies nobody.
     """
-    text = _shortened(_prefixed(plain(blocks), prefix))
-    rich = _prefixed(html(blocks), prefix).replace("<code>!", f"<code>{prefix}")
+    blocks = [_prefixed(block, prefix) for block in blocks]
+    text, rich = _shortened(plain(blocks)), html(blocks)
     content: Content = {
         "msgtype": "m.text" if mention else "m.notice",
         "body": text,
         "m.mentions": {"user_ids": [mention]} if mention else {},
         OPERATION: {"id": operation.id, "event": operation.origin, "state": str(state)},
     }
-    if len(rich.encode()) <= LIMIT:
+    if _weight(rich) <= LIMIT:
         content |= {"format": "org.matrix.custom.html", "formatted_body": rich}
     if operation.origin.startswith("$"):
         content["m.relates_to"] = {"m.in_reply_to": {"event_id": operation.origin}}
@@ -71,19 +71,31 @@ def transaction_id(*parts: object) -> str:
     return "gantry-" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _prefixed(text: str, prefix: str) -> str:
+def _prefixed(block: Block, prefix: str) -> Block:
     """Commands in our own words are written with `!`; show them as people here type them."""
-    return text if prefix == "!" else text.replace("`!", f"`{prefix}")
+    match block:
+        case str():
+            return block.replace("`!", f"`{prefix}")
+        case Table(head, rows):
+            shown = (tuple(cell.replace("`!", f"`{prefix}") for cell in row) for row in rows)
+            return Table(head, tuple(shown))
+    return block
 
 
 def _shortened(text: str) -> str:
-    raw = text.encode()
-    if len(raw) <= LIMIT:
+    if _weight(text) <= LIMIT:
         return text
-    head, tail = raw[: LIMIT // 2], raw[-LIMIT // 2 :]
-    left_out = len(raw) - len(head) - len(tail)
-    return (
-        head.decode(errors="ignore")
-        + f"\n… {left_out} bytes left out …\n"
-        + tail.decode(errors="ignore")
-    )
+    raw, each = text.encode(), LIMIT // 2
+    while True:
+        head = raw[:each].decode(errors="ignore")
+        tail = raw[-each:].decode(errors="ignore")
+        left_out = len(raw) - len(head.encode()) - len(tail.encode())
+        short = f"{head}\n… {left_out} bytes left out …\n{tail}"
+        if _weight(short) <= LIMIT:
+            return short
+        each -= LIMIT // 50
+
+
+def _weight(text: str) -> int:
+    """Bytes of a text inside an event."""
+    return len(json.dumps(text, ensure_ascii=False).encode())

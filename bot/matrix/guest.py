@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import aiohttp
-import nio  # type: ignore[import-untyped]
+import nio
 
 from domain.errors import NotPermitted, OpsError, Refused, UnknownName, Unreachable
 

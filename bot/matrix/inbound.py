@@ -38,12 +38,13 @@ def read(event: Event, room: str, me: str) -> Message | None:
         return None
     if relation.get("rel_type") == "m.replace" or not isinstance(body, str):
         return None
+    body = body.encode(errors="replace").decode()
     if "m.in_reply_to" in relation:
         body = without_fallback(body)
     try:
         at = datetime.fromtimestamp(event["origin_server_ts"] / 1000, UTC)
         return Message(event["event_id"], room, event["sender"], body, at)
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 

@@ -12,7 +12,7 @@ import structlog
 from bot.matrix.api import MatrixApi, RateLimited, TooLarge
 from bot.matrix.content import Content, edit, transaction_id
 from domain.clock import Clock
-from domain.errors import Refused, Unreachable
+from domain.errors import OpsError, Refused, Unreachable
 from fleet.store.database import Store
 from fleet.store.messages import Message
 
@@ -54,24 +54,36 @@ class Outbox:
         self._clock = clock
         self._slots: dict[str, dict[str, _Slot]] = {}
         self._wake: dict[str, asyncio.Event] = {}
+        self._served: set[str] = set()
+        self._newer: set[str] | None = set()
+        """Keys delivered before what an earlier run left was read; None once that is done."""
         self._not_before = 0.0
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Send, for ever. Begins with what an earlier run left unsaid. Raises LoggedOut."""
+        try:
+            await self._run()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
             for room in self._slots:
                 self._employ(room)
             async with self._store.transaction() as tx:
                 left = await tx.messages.unsaid()
+            newer, self._newer = self._newer or set(), None
             for message in left:
-                if message.key not in self._slots.get(message.room, {}):
+                if message.key not in newer:
                     self.deliver(message, final=True)
             await asyncio.Event().wait()
 
     def deliver(self, message: Message, *, final: bool) -> None:
         """Have the room see this message as it is kept in the store."""
+        if self._newer is not None:
+            self._newer.add(message.key)
         slots = self._slots.setdefault(message.room, {})
         slot = slots.get(message.key)
         if slot is None:
@@ -101,11 +113,10 @@ class Outbox:
 
     def _employ(self, room: str) -> None:
         """See to it that somebody sends for this room."""
-        if room not in self._wake and self._group is not None:
-            self._wake[room] = asyncio.Event()
+        self._wake.setdefault(room, asyncio.Event())
+        if self._group is not None and room not in self._served:
+            self._served.add(room)
             self._group.create_task(self._serve(room), name=f"outbox {room}")
-        elif room not in self._wake:
-            self._wake[room] = asyncio.Event()
 
     async def _serve(self, room: str) -> None:
         wake, wait = self._wake[room], FIRST_WAIT
@@ -141,17 +152,31 @@ class Outbox:
             else:
                 key = transaction_id(slot.key, content, slot.shown)
                 await self._api.send(slot.room, edit(slot.event_id, content), key)
-        except TooLarge:
-            slot.posted = slot.wanted = _too_large(content)
+        except TooLarge as error:
+            await self._shorten(slot, content, error)
             return
         except Refused as error:
-            log.error("will not be said", room=slot.room, key=slot.key, why=error.summary)
-            self._slots[slot.room].pop(slot.key, None)
-            async with self._store.transaction() as tx:
-                await tx.messages.give_up(slot.key)
+            await self._give_up(slot, error)
             return
         first, slot.shown = slot.shown is None, content
         await self._sent(slot, first=first)
+
+    async def _shorten(self, slot: _Slot, content: Content, error: TooLarge) -> None:
+        short = _too_large(content)
+        if content == short:
+            await self._give_up(slot, error)
+            return
+        slot.posted = short
+        if slot.wanted == content:
+            slot.wanted = short
+            async with self._store.transaction() as tx:
+                await tx.messages.want(slot.key, slot.room, short)
+
+    async def _give_up(self, slot: _Slot, error: OpsError) -> None:
+        log.error("will not be said", room=slot.room, key=slot.key, why=error.summary)
+        self._slots[slot.room].pop(slot.key, None)
+        async with self._store.transaction() as tx:
+            await tx.messages.give_up(slot.key)
 
     async def _sent(self, slot: _Slot, *, first: bool) -> None:
         done = slot.final and not slot.pending

@@ -68,12 +68,17 @@ class Store:
                 f"the state at {path} cannot be used: {error.strerror}",
                 hint="set state.url to a place the bot may write to",
             ) from error
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+        url = sa.URL.create("sqlite+aiosqlite", database=str(path))
+        engine = create_async_engine(url, pool_size=1, max_overflow=0)
         sa.event.listen(engine.sync_engine, "connect", _tune)
+        sa.event.listen(engine.sync_engine, "begin", _begin)
         store = cls(engine, lock)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate)
+        except ConfigError:
+            await store.aclose()
+            raise
         except sa.exc.DatabaseError as error:
             await store.aclose()
             raise ConfigError(
@@ -125,10 +130,17 @@ def _only_one(path: Path) -> TextIO:
 def _tune(connection: DBAPIConnection, _: Any) -> None:
     """WAL, and no fsync at each commit: a kill loses nothing. A power cut may lose the last
     moments, sync position included, and the homeserver then delivers them again."""
+    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Python's driver would begin none of its own before a CREATE TABLE: a bot killed during its
+    first migration would leave half the tables."""
+    connection.exec_driver_sql("BEGIN")
 
 
 def _migrate(connection: sa.Connection) -> None:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.room, pytest.mark.engine]
 TINY = Path(__file__).parents[2] / "deployers" / "process" / "models" / "tiny-ops.gguf"
 
 WRONG = {
-    "!deplyo tiny tiny://ops": "did you mean `!deploy`?",
+    "!deplyo tiny tiny://ops": "Did you mean `!deploy`?",
     "!scale tiny --replica 2": "has no option `--replica`",
     "!deploy": "needs a NAME",
     "!deploy tiny": "needs a model source",

@@ -7,6 +7,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+
+from domain.errors import ConfigError
 
 HERE = Path(__file__).parent
 
@@ -19,7 +22,16 @@ def config() -> Config:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Bring the tables to the newest migration, in the transaction under way."""
+    """Bring the tables to the newest migration, in the transaction under way.
+
+    Raises ConfigError for tables of a release that is newer than this one.
+    """
     settings = config()
     settings.attributes["connection"] = connection
-    command.upgrade(settings, "head")
+    try:
+        command.upgrade(settings, "head")
+    except CommandError as error:
+        raise ConfigError(
+            f"the state was written by another release of Gantry: {error}",
+            hint="run the release that wrote it, or point state.url elsewhere",
+        ) from error

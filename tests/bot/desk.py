@@ -1,0 +1,119 @@
+"""The bot from a message that was read to the one it answers with, its homeserver scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from bot.intake import Intake
+from bot.matrix.inbound import Message
+from bot.matrix.outbox import Outbox
+from bot.worker import Worker
+from commands.grammar import Grammar
+from commands.verb import AnyVerb, Deps
+from commands.verbs import all_verbs
+from domain.access import Environment, Policy, Subjects
+from domain.operations import Operation, State, operation_id
+from domain.people import Role
+from fleet.store.positions import Position
+from inference.asking import Models
+from inference.client import Timeouts
+from tests.fleet.world import World
+
+from .homeserver import ANN, ME, ROOM, Homeserver
+
+PROD = Environment("prod", ("a",), "a")
+POLICY = Policy(
+    {Role.VIEWER: Subjects(("@*:example.org",)), Role.OPERATOR: Subjects((ANN,))}, {ROOM: PROD}
+)
+ENDED = {state.value for state in State if state.ended}
+
+
+class Desk:
+    """Intake, worker and outbox over one store."""
+
+    def __init__(
+        self,
+        world: World,
+        homeserver: Homeserver,
+        start: Callable[[Outbox], asyncio.Task[None]],
+        **more: AnyVerb,
+    ) -> None:
+        self.world, self.homeserver, self._start, self._more = world, homeserver, start, more
+        self._count = 0
+        self.open()
+
+    def open(self) -> None:
+        """As at each start of the process: nothing but the store and the targets is left."""
+        world, verbs = self.world, {**all_verbs(), **self._more}
+        fleet = world.new_fleet()
+        models: Any = Models(world.endpoints, None, Timeouts(), world.clock, random.Random(1))
+        self.deps = Deps(
+            fleet,
+            models,
+            world.store,
+            world.cancellations,
+            POLICY,
+            world.clock,
+            world.clock.now(),
+            "1.2.3",
+            "!",
+        )
+        self.outbox = Outbox(self.homeserver, world.store, world.clock)
+        self.worker = Worker(Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10))
+        self.intake = Intake(world.store, Grammar(verbs), ME, "!", self.worker.start)
+        self.sending = self._start(self.outbox)
+
+    async def crash(self) -> None:
+        """What ran is gone; what was kept is not."""
+        await self.worker.aclose(0)
+        self.sending.cancel()
+        await asyncio.wait([self.sending])
+
+    async def restart(self) -> None:
+        await self.crash()
+        self.open()
+        await self.worker.resume()
+
+    def message(self, body: str, sender: str = ANN, age: float = 0, room: str = ROOM) -> Message:
+        self._count += 1
+        at = self.world.clock.now() - timedelta(seconds=age)
+        return Message(f"${self._count}", room, sender, body, at)
+
+    async def hears(self, body: str, sender: str = ANN, age: float = 0, room: str = ROOM) -> str:
+        """Somebody says something. The id it gets if it is a command."""
+        message = self.message(body, sender, age, room)
+        await self.intake.file(f"s{self._count}", [message])
+        return operation_id(message.event_id)
+
+    async def operation(self, name: str) -> Operation:
+        async with self.world.store.transaction() as tx:
+            return await tx.operations.get(name)
+
+    async def ends(self, name: str) -> Operation:
+        """Wait for an operation's end and for its words to have been said."""
+        async with asyncio.timeout(10):
+            while True:
+                async with self.world.store.transaction() as tx:
+                    operation, unsaid = await tx.operations.get(name), await tx.messages.unsaid()
+                if operation.state.ended and not unsaid:
+                    return operation
+                await asyncio.sleep(0.002)
+
+    async def says(self, body: str, **more: Any) -> str:
+        """The answer to a command, once it ended."""
+        before = len(self.homeserver.shown(more.get("room", ROOM)))
+        await self.ends(await self.hears(body, **more))
+        return "\n".join(self.homeserver.shown(more.get("room", ROOM))[before:])
+
+    async def ready(self) -> None:
+        """Give the account a position to move on from, as logging in does."""
+        async with self.world.store.transaction() as tx:
+            await tx.positions.put(Position(ME, "DEVICE", None, "s0"))
+
+    async def token(self) -> str | None:
+        async with self.world.store.transaction() as tx:
+            return (await tx.positions.get(ME)).token

@@ -1,0 +1,85 @@
+"""What a `deploy` amounts to on top of what there was. Pure."""
+
+import pytest
+
+from commands.deploy import Deploy, spec
+from domain.access import Environment
+from domain.errors import UsageError
+from domain.services import Placement, ServiceSpec
+from domain.sources import Source
+
+PROD = Environment("prod", ("eu", "us"), "eu")
+OPS, OTHER = Source("tiny", "ops"), Source("tiny", "other")
+
+
+def on(**counts):
+    return tuple(Placement(target=target, replicas=count) for target, count in counts.items())
+
+
+RUNNING = ServiceSpec(
+    name="tiny",
+    source=OPS,
+    placements=on(us=2),
+    gpu="none",
+    context=512,
+    settings=(("a", "1"), ("b", "2")),
+    restarts=3,
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "placements"),
+    [
+        (Deploy("tiny", OPS), on(eu=1)),
+        (Deploy("tiny", OPS, replicas=3), on(eu=3)),
+        (Deploy("tiny", OPS, target=(("us", None),)), on(us=1)),
+        (Deploy("tiny", OPS, target=(("us", None),), replicas=3), on(us=3)),
+        (Deploy("tiny", OPS, target=(("us", 2), ("eu", None))), on(us=2, eu=1)),
+        (Deploy("tiny", OPS, target=(("us", 0),)), on(us=0)),
+    ],
+)
+def test_a_new_service_goes_where_it_was_said_or_to_the_rooms_own_target(request_, placements):
+    assert spec(request_, None, PROD) == ServiceSpec(name="tiny", source=OPS, placements=placements)
+
+
+@pytest.mark.parametrize(
+    ("request_", "change"),
+    [
+        (Deploy("tiny"), {}),
+        (Deploy("tiny", OTHER), {"source": OTHER}),
+        (Deploy("tiny", gpu=1), {"gpu": 1}),
+        (Deploy("tiny", ctx=1024), {"context": 1024}),
+        (Deploy("tiny", replicas=5), {"placements": on(us=5)}),
+        (Deploy("tiny", target=(("eu", None),)), {"placements": on(eu=2)}),
+        (Deploy("tiny", target=(("eu", 1), ("us", None))), {"placements": on(eu=1, us=1)}),
+        (
+            Deploy("tiny", set=(("b", "3"), ("c", "4"))),
+            {"settings": (("a", "1"), ("b", "3"), ("c", "4"))},
+        ),
+    ],
+)
+def test_what_was_not_mentioned_is_kept(request_, change):
+    assert spec(request_, RUNNING, PROD) == RUNNING.model_copy(update=change)
+
+
+@pytest.mark.parametrize(
+    ("request_", "before", "said"),
+    [
+        (Deploy("tiny"), None, "needs a model source"),
+        (
+            Deploy("tiny", OPS, target=(("eu", None), ("us", None)), replicas=2),
+            None,
+            "say how many on each target",
+        ),
+        (
+            Deploy("tiny", replicas=2),
+            RUNNING.model_copy(update={"placements": on(eu=1, us=1)}),
+            "say how many on each",
+        ),
+    ],
+)
+def test_what_was_never_said_or_does_not_fit_is_asked_for(request_, before, said):
+    with pytest.raises(UsageError) as caught:
+        spec(request_, before, PROD)
+    assert said in caught.value.summary
+    assert "For example" in caught.value.hint

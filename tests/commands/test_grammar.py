@@ -1,0 +1,64 @@
+"""What people type, understood or refused in one line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands.grammar import Grammar
+from commands.infer import Infer
+from commands.verbs import all_verbs
+from domain.errors import UsageError
+
+from .corpus import PROMPTS, UNDERSTOOD
+from .mistakes import WRONG
+
+GRAMMAR = Grammar(all_verbs())
+
+
+@pytest.mark.parametrize(("line", "request_"), UNDERSTOOD + PROMPTS)
+def test_a_line_is_understood(line, request_):
+    assert GRAMMAR.parse(line).request == request_
+
+
+@pytest.mark.parametrize(("line", "said", "shown"), WRONG)
+def test_a_wrong_line_gets_one_line_that_names_what_is_wrong(line, said, shown):
+    with pytest.raises(UsageError) as caught:
+        GRAMMAR.parse(line)
+    error = caught.value
+    assert said in error.summary
+    assert shown in error.hint or shown in error.summary
+    assert "`!" in error.hint
+    assert f"{error.summary} {error.hint}".isprintable()
+    assert len(error.summary) < 310
+
+
+words = st.sampled_from(
+    [*all_verbs(), "tiny", "tiny://ops", "--set", "--", "—", "--target", "a=b", '"', "'", "“", "\\"]
+)
+
+
+@given(st.text() | st.lists(words | st.text(max_size=8), max_size=8).map(" ".join))
+def test_no_line_whatsoever_raises_anything_but_a_usage_error(line):
+    summary = ""
+    try:
+        GRAMMAR.parse(line)
+    except UsageError as error:
+        summary = error.summary
+    assert not summary or summary.isprintable()
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_a_prompt_after_a_lone_dash_dash_is_kept_to_the_letter(prompt):
+    assert GRAMMAR.parse(f"infer tiny -- {prompt}").request == Infer("tiny", prompt)
+
+
+def test_every_example_in_help_is_itself_understood():
+    for verb in all_verbs().values():
+        for example in verb.examples:
+            assert GRAMMAR.parse(example).verb is GRAMMAR.verb(example)
+
+
+def test_a_verb_is_known_by_the_first_word_alone():
+    assert GRAMMAR.verb("deploy whatever 'this is").changes
+    assert GRAMMAR.verb("deployed") is None
+    assert GRAMMAR.verb("") is None

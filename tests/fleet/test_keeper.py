@@ -1,0 +1,187 @@
+"""Keeping what should run running: adopting, repairing, giving up, forgiving."""
+
+import pytest
+
+from domain.errors import Unreachable
+from domain.operations import State
+from domain.plans import Fingerprint, Plan, Step, StepKind
+from domain.replicas import ReplicaId
+from fleet.keeper import ATTEMPTS, FIRST_WAIT, LONGEST_WAIT, SENDER, Keeper, Patience
+from fleet.store.services import Wanted
+
+from .world import ROOM, spec
+
+TINY = spec("tiny://ops")
+
+
+class Watch:
+    """A keeper and what it asked for."""
+
+    def __init__(self, world):
+        self.world, self.filed = world, []
+        self.keeper = Keeper(world.store, world.fleet, self._file, world.clock, every=10)
+
+    async def _file(self, operation):
+        async with self.world.store.transaction() as tx:
+            assert await tx.operations.file([operation]) == [operation]
+        self.filed.append(operation)
+
+    async def look(self):
+        await self.keeper.look()
+        return len(self.filed)
+
+    async def ends(self, operation, state=State.FAILED):
+        async with self.world.store.transaction() as tx:
+            await tx.operations.ended(operation.id, state, "", self.world.clock.now())
+
+
+@pytest.fixture
+async def watch(world):
+    """One service with two replicas, up."""
+    await world.change(TINY.scaled(2))
+    async with world.store.transaction() as tx:
+        for operation in await tx.operations.unended():
+            await tx.operations.ended(operation.id, State.SUCCEEDED, "", world.clock.now())
+    return Watch(world)
+
+
+async def lose(world, ordinal=0, target="a"):
+    """A replica goes away behind the bot's back."""
+    seen = await world.seen(target)
+    replica = ReplicaId("tiny", TINY.revision, ordinal)
+    step = Step(StepKind.STOP, replica)
+    plan = Plan("accident", target, TINY.scaled(2), (step,), Fingerprint.of(seen))
+    await world.deployers[target].apply(plan, lambda news: None)
+
+
+async def test_a_fleet_that_is_well_is_left_alone(watch):
+    for _ in range(3):
+        assert await watch.look() == 0
+
+
+async def test_a_restarted_bot_adopts_what_runs(watch, world):
+    """Its routing table is empty; the targets know."""
+    asked = world.asked()
+    world.new_fleet()
+    assert world.asked() == []
+    await Watch(world).look()
+    assert world.asked() == asked != []
+
+
+async def test_only_the_revision_that_is_wanted_is_adopted(watch, world):
+    async with world.store.transaction() as tx:
+        await tx.services.put(Wanted(spec("tiny://other", a=2), ROOM, "op", world.clock.now()))
+    world.new_fleet()
+    await Watch(world).look()
+    assert world.asked() == []
+
+
+async def test_a_lost_replica_is_asked_no_more_and_its_repair_is_asked_for_once(watch, world):
+    await lose(world)
+    assert await watch.look() == 1
+    assert world.asked() == [f"tiny-{TINY.revision}-1"]
+    repair = watch.filed[0]
+    assert (repair.text, repair.sender, repair.room) == ("repair tiny", SENDER, ROOM)
+    assert (repair.changes, repair.service, repair.state) == (True, "tiny", State.FILED)
+    world.clock.seconds += 3600
+    assert await watch.look() == 1
+
+
+async def test_what_the_keeper_asks_for_mends_it(watch, world):
+    await lose(world)
+    await watch.look()
+    outcome = await world.fleet.change("tiny", watch.filed[0], lambda before: before, print_nothing)
+    assert outcome.changed
+    assert len(await world.running()) == len(world.asked()) == 2
+
+
+def print_nothing(news):
+    pass
+
+
+async def test_repairs_that_fail_come_ever_more_rarely_and_end(watch, world):
+    await lose(world)
+    waits, last = [], 0.0
+    while len(waits) < ATTEMPTS and world.clock.seconds < 10**5:
+        if await watch.look() > len(waits):
+            waits.append(world.clock.seconds - last)
+            last = world.clock.seconds
+            await watch.ends(watch.filed[-1])
+        world.clock.seconds += 1
+    assert waits[1:] == [FIRST_WAIT * 2**n for n in range(ATTEMPTS - 1)]
+    for _ in range(50):
+        world.clock.seconds += 3600
+        assert await watch.look() == ATTEMPTS
+
+
+async def test_a_repair_that_lasts_is_forgiven(watch, world):
+    await lose(world)
+    await watch.look()
+    await world.fleet.change("tiny", watch.filed[0], lambda before: before, print_nothing)
+    await watch.ends(watch.filed[0], State.SUCCEEDED)
+    await watch.look()
+    world.clock.seconds += FIRST_WAIT + LONGEST_WAIT
+    await watch.look()
+    await lose(world)
+    assert await watch.look() == 2
+    await watch.ends(watch.filed[1])
+    world.clock.seconds += FIRST_WAIT
+    assert await watch.look() == 3
+
+
+async def test_a_service_somebody_is_changing_is_left_to_them(watch, world):
+    await lose(world)
+    operation = await world.operation("deploy tiny elsewhere")
+    assert await watch.look() == 0
+    await watch.ends(operation)
+    assert await watch.look() == 1
+
+
+async def test_a_target_that_cannot_be_looked_at_loses_nothing(watch, world, monkeypatch):
+    """A network that is down for a moment must not take healthy replicas out of service."""
+
+    async def away(service):
+        raise Unreachable("a does not answer")
+
+    asked = world.asked()
+    monkeypatch.setattr(world.deployers["a"], "observe", away)
+    for _ in range(3):
+        assert await watch.look() == 0
+    assert world.asked() == asked
+
+
+async def test_one_silent_target_does_not_keep_the_keeper_from_the_others(watch, world):
+    async with world.store.transaction() as tx:
+        for name, target in (("another", "mars"), ("zebra", "b")):
+            wanted = Wanted(spec(name=name, **{target: 1}), ROOM, "op", world.clock.now())
+            await tx.services.put(wanted)
+    assert await watch.look() == 1
+    assert watch.filed[0].text == "repair zebra"
+
+
+async def test_a_stopped_service_needs_no_repair(watch, world):
+    await world.change(TINY.scaled(0), "stop tiny")
+    await watch.ends(await world.operation("stop tiny"))
+    assert await watch.look() == 0
+
+
+def test_patience_doubles_to_its_limit():
+    patience, now, waits = Patience(), 0.0, []
+    for _ in range(8):
+        patience = patience.after_attempt(now)
+        waits.append(patience.not_before - now)
+    assert waits == [10, 20, 40, 80, 160, 320, 600, 600]
+    assert patience.attempts == 8
+
+
+def test_patience_allows_at_its_time_and_ends_after_enough_attempts():
+    assert Patience().allows(0)
+    assert not Patience(1, 10).allows(9.9)
+    assert Patience(1, 10).allows(10)
+    assert not Patience(ATTEMPTS, 0).allows(10**6)
+
+
+def test_a_repair_has_outlived_doubt_after_the_longest_wait():
+    assert not Patience(1, 10).outlived(10 + LONGEST_WAIT - 1)
+    assert Patience(1, 10).outlived(10 + LONGEST_WAIT)
+    assert not Patience().outlived(10**6)

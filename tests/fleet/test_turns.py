@@ -1,0 +1,126 @@
+"""Changes that wait, are called off, or go on after a restart."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import Cancelled
+
+from .world import ANN, spec, until
+
+ONE = spec("tiny://ops")
+TWO = spec("tiny://other")
+
+
+async def test_a_busy_service_is_changed_in_the_order_people_asked(world):
+    world.clock.flows = False
+    orders = []
+
+    def decide(want):
+        def note(before):
+            orders.append((before, want))
+            return want
+
+        return note
+
+    wants = [ONE, TWO, ONE.scaled(2)]
+    changes = []
+    for number, want in enumerate(wants):
+        changes.append(asyncio.create_task(world.change(decide(want), f"change {number}")))
+        await until(lambda: world.clock.waiting)
+    await until(lambda: sum(step.startswith("wait for ") for step in world.steps) == 1)
+    world.clock.flow()
+    outcomes = await asyncio.gather(*changes)
+    assert [outcome.want for outcome in outcomes] == wants
+    assert orders == [(None, ONE), (ONE, TWO), (TWO, ONE.scaled(2))]
+    assert len(await world.running()) == 2
+    assert world.fleet.holder("tiny") is None
+
+
+async def test_another_service_does_not_wait(world):
+    world.clock.flows = False
+    held = asyncio.create_task(world.change(ONE))
+    await until(lambda: world.clock.waiting)
+    assert world.fleet.holder("tiny") is not None
+    await world.change(spec(name="other", a=0), "deploy other")
+    assert not held.done()
+    world.clock.flow()
+    await held
+
+
+async def test_cancelling_while_it_waits_its_turn_changes_nothing(world):
+    world.clock.flows = False
+    running = asyncio.create_task(world.change(ONE))
+    await until(lambda: world.clock.waiting)
+    waiting = asyncio.create_task(world.change(TWO, "second"))
+    await until(lambda: any(step.startswith("wait for ") for step in world.steps))
+    second = await world.operation("second")
+    world.cancellations.ask(second.id, ANN)
+    with pytest.raises(Cancelled, match=f"cancelled by {ANN}"):
+        await waiting
+    world.clock.flow()
+    await running
+    assert await world.running() == [f"tiny-{ONE.revision}-0"]
+    await world.change(TWO, "third")
+
+
+@pytest.mark.parametrize(
+    ("before", "standing"),
+    [
+        (None, "Nothing of tiny runs; its log is kept."),
+        (ONE, f"The version before ({ONE.revision}) serves, 1 of 1."),
+    ],
+)
+async def test_cancelling_while_it_runs_puts_back_what_was_and_says_so(world, before, standing):
+    if before:
+        await world.change(before)
+    ran = await world.running()
+    world.clock.flows = False
+    task = asyncio.create_task(world.change(TWO, "second"))
+    await until(lambda: world.clock.waiting)
+    assert len((await world.seen()).alive) == len(ran) + 1
+    world.cancellations.ask((await world.operation("second")).id, ANN)
+    with pytest.raises(Cancelled) as caught:
+        await task
+    assert caught.value.standing == standing
+    assert await world.running() == ran == world.asked()
+    assert [str(r.id) for r in (await world.seen()).alive] == ran
+    assert await world.wanted() == before
+
+
+async def test_a_resumed_operation_carries_out_what_was_planned_then(world):
+    """What was decided, perhaps approved, is what runs: it is not decided anew."""
+    world.clock.flows = False
+    task = asyncio.create_task(world.change(ONE.scaled(2)))
+    await until(lambda: world.clock.waiting)
+    task.cancel()
+    await asyncio.wait([task])
+    assert len((await world.seen()).alive) == 1
+    world.clock.flow()
+    world.new_fleet()
+    world.clock.seconds += 60
+
+    def ask_again(before):
+        raise AssertionError("decided twice")
+
+    outcome = await world.change(ask_again)
+    assert outcome.want == ONE.scaled(2)
+    assert outcome.seconds > 60
+    assert len(await world.running()) == len(world.asked()) == 2
+    assert await world.wanted() == ONE.scaled(2)
+
+
+async def test_an_operation_resumed_after_its_last_step_ends_the_same(world):
+    first = await world.change(ONE)
+    world.new_fleet()
+    again = await world.change(ONE)
+    assert (again.want, again.changed) == (first.want, True)
+    assert world.asked() == [f"tiny-{ONE.revision}-0"]
+
+
+async def test_a_cancellation_asked_for_before_a_restart_still_counts(world):
+    await world.change(ONE)
+    world.cancellations.ask((await world.operation("second")).id, ANN)
+    with pytest.raises(Cancelled):
+        await world.change(TWO, "second")
+    assert await world.running() == [f"tiny-{ONE.revision}-0"] == world.asked()

@@ -1,0 +1,218 @@
+"""A configuration that is wrong says where, and starts nothing."""
+
+import copy
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import ConfigError
+from domain.people import Person, Role
+from ops_config.load import load, parse
+from ops_config.settings import Settings
+from ops_config.values import policy
+
+GOOD = {
+    "matrix": {
+        "homeserver": "https://matrix.example.org",
+        "user_id": "@gantry:example.org",
+        "password_file": "/run/secrets/matrix-password",
+    },
+    "state": {"url": "sqlite:////var/lib/gantry/gantry.db"},
+    "environments": {"dev": {"targets": ["local"]}},
+    "rooms": {"#ops:example.org": {"environment": "dev"}},
+    "access": {"viewer": ["*"], "operator": ["@*:example.org"]},
+    "targets": {"local": {"kind": "process"}, "stage": {"kind": "rehearsal"}},
+}
+GONE = object()
+
+
+def changed(path, value):
+    raw = copy.deepcopy(GOOD)
+    *parents, key = path.split("/")
+    place = raw
+    for part in parents:
+        place = place.setdefault(part, {})
+    if value is GONE:
+        del place[key]
+    else:
+        place[key] = value
+    return raw
+
+
+def complaint(raw):
+    with pytest.raises(ConfigError) as caught:
+        parse(raw)
+    return caught.value.summary
+
+
+def test_what_is_right_is_taken():
+    settings = parse(GOOD)
+    assert settings.targets["local"].kind == "process"
+    assert settings.matrix.prefix == "!"
+    assert settings.monitoring.probe_every == 10.0
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("matirx", {}, "matirx: no such key; did you mean `matrix`?"),
+        ("zzz", 1, "zzz: no such key; there is access, environments,"),
+        ("matrix/homserver", "x", "matrix.homserver: no such key; did you mean `homeserver`?"),
+        ("state/uri", "x", "state.uri: no such key; did you mean `url`?"),
+        ("environments/dev/target", "x", "environments.dev.target: no such key; did you mean"),
+        ("rooms/#ops:example.org/enviroment", "x", "did you mean `environment`?"),
+        ("access/operators", [], "access.operators: no such key; did you mean `operator`?"),
+        ("monitoring/probe_evry", 1, "monitoring.probe_evry: no such key; did you mean"),
+        ("targets/local/thread", 1, "targets.local: thread: no such key; did you mean `threads`?"),
+        ("targets/stage/sript", "smooth", "targets.stage: sript: no such key; did you mean"),
+    ],
+)
+def test_an_unknown_key_is_named_by_its_path_with_the_nearest_one(path, value, said):
+    assert said in complaint(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    "section", ["backends", "routes", "services", "gateway", "webhooks", "schedules"]
+)
+def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
+    assert f"{section}: no such key; it belongs to a later release" in complaint(
+        changed(section, {})
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("matrix", GONE, "matrix: is missing"),
+        ("targets", GONE, "targets: is missing"),
+        ("matrix/user_id", GONE, "matrix.user_id: is missing"),
+        ("matrix", [], "matrix: "),
+        ("matrix", None, "matrix: "),
+        ("matrix/homeserver", 7, "matrix.homeserver: "),
+        ("matrix/homeserver", "matrix.example.org", "matrix.homeserver: "),
+        ("matrix/homeserver", "ftp://example.org", "matrix.homeserver: "),
+        ("matrix/user_id", "gantry", "matrix.user_id: "),
+        ("matrix/prefix", "/", "matrix.prefix: "),
+        ("matrix/prefix", "", "matrix.prefix: "),
+        ("matrix/prefix", "gantry ", "matrix.prefix: "),
+        ("matrix/password_env", "PW", "both password_file and password_env"),
+        ("matrix/access_token_file", "/t", "both password_file and access_token_file"),
+        ("matrix/password_file", GONE, "it has none of them"),
+        ("environments", {}, "environments: "),
+        ("environments/dev/targets", [], "environments.dev.targets: "),
+        ("environments/dev/targets", "local", "environments.dev.targets: "),
+        ("environments/dev/targets", ["mars"], "environments.dev: there is no target `mars`"),
+        ("environments/dev/default_target", "stage", "is not one of its targets"),
+        ("environments/dev/default_target", "mars", "there is no target `mars`"),
+        ("rooms/ops", {"environment": "dev"}, "`ops` is no room id (!...) or alias (#...)"),
+        ("rooms/#ops:example.org/environment", "prod", "there is no environment `prod`"),
+        ("access/operator", ["ann"], "operator: `ann` is not a Matrix id"),
+        ("access/operator", ["power:50"], "operator: `power:50` is not a Matrix id"),
+        ("access/operator", "@ann:example.org", "access.operator: "),
+        ("access/viewer", [7], "access.viewer.0: "),
+        ("monitoring/probe_every", "often", "is not a duration; write for example 30s"),
+        ("monitoring/probe_every", "10 s", "is not a duration"),
+        ("monitoring/probe_every", "-5s", "is not a duration"),
+        ("monitoring/probe_every", "0s", "monitoring.probe_every: "),
+        ("monitoring/probe_every", -1, "monitoring.probe_every: "),
+        ("monitoring/probe_every", [], "monitoring.probe_every: "),
+        ("matrix/max_command_age", "999999999d", "matrix.max_command_age: "),
+        ("matrix/max_command_age", float("inf"), "matrix.max_command_age: "),
+        ("matrix/max_command_age", float("nan"), "matrix.max_command_age: "),
+        ("targets", {}, "targets: "),
+        ("targets/local", {}, "targets.local: needs a `kind`: process, rehearsal"),
+        ("targets/local", "process", "targets.local: needs a `kind`"),
+        ("targets/local", None, "targets.local: needs a `kind`"),
+        ("targets/local/kind", "proces", "`proces` is not a kind of target; did you mean"),
+        ("targets/local/kind", "mainframe", "`mainframe` is not a kind of target; there are"),
+        ("targets/local/kind", None, "targets.local: "),
+        ("targets/local/threads", "many", "targets.local: threads: "),
+        ("targets/stage/script", "tragedy", "targets.stage: script: "),
+        ("targets/Local", {"kind": "process"}, "targets.Local"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_path(path, value, said):
+    summary = complaint(changed(path, value))
+    assert said in summary
+    assert "nothing was started" in summary
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("30s", 30), ("10m", 600), ("1.5h", 5400), ("2d", 172_800), (7, 7), (0.5, 0.5)],
+)
+def test_durations_have_units_or_are_seconds(written, seconds):
+    assert parse(changed("monitoring/probe_every", written)).monitoring.probe_every == seconds
+
+
+def test_everything_wrong_is_told_at_once_up_to_a_point():
+    raw = changed("matrix", {f"x{n}": n for n in range(20)})
+    lines = complaint(raw).splitlines()
+    assert len(lines) == 8
+    assert lines[-1].strip().startswith("... and ")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*GOOD, "zzz"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.text(max_size=4) | st.sampled_from(["kind", "dev"]), inner)
+            ),
+            max_leaves=8,
+        ),
+    )
+)
+def test_no_file_whatsoever_raises_anything_but_a_config_error(raw):
+    with pytest.raises(ConfigError):
+        parse({**raw, "zzz": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no settings"),
+        ("- a\n- b\n", "holds no settings"),
+        ("just words", "holds no settings"),
+        ("matrix: [", "is not YAML"),
+        ("matrix: {a: b\n\tc", "is not YAML"),
+        ("a: !!python/object/apply:os.system [ls]", "is not YAML"),
+        ("\x00", "is not YAML"),
+        (b"\xff\xfe\xfa", "is not YAML"),
+    ],
+)
+def test_a_file_that_holds_no_settings_says_so_in_a_line(tmp_path, text, said):
+    file = tmp_path / "gantry.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert said in caught.value.summary
+    assert str(file) in caught.value.summary
+    assert len(caught.value.summary.splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_read_says_why_and_how_to_get_one(tmp_path):
+    for path in (tmp_path / "missing.yaml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read") as caught:
+            load(path)
+        assert "gantry sample-config" in caught.value.hint
+
+
+def test_a_good_file_is_read(tmp_path):
+    file = tmp_path / "gantry.yaml"
+    file.write_text(yaml.safe_dump(GOOD))
+    assert load(file) == Settings.model_validate(GOOD)
+
+
+def test_roles_and_rooms_become_the_policy():
+    raw = changed("environments/dev/targets", ["stage", "local"])
+    rules = policy(parse(raw), {"#ops:example.org": "!1:example.org"})
+    assert rules.role(Person("@ann:example.org", "!1")) is Role.OPERATOR
+    assert rules.role(Person("@eve:evil.org", "!1")) is Role.VIEWER
+    assert rules.environment("!1:example.org").default_target == "stage"
+    assert rules.environment("!1:example.org").targets == ("stage", "local")
+    assert rules.environment("!2:example.org") is None

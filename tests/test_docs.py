@@ -1,0 +1,57 @@
+"""What is written about commands and settings is what there is."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from commands.reference import reference
+from commands.verbs import all_verbs
+from deployers import registry
+from ops_config import sample
+from ops_config.settings import Section
+
+DOCS = Path(__file__).parents[1] / "docs"
+VERBS = [verb for verb in all_verbs().values() if not verb.hidden]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("commands.md", reference(all_verbs())), ("settings.md", sample.reference())],
+)
+def test_the_pages_are_those_the_code_writes(file, text):
+    assert (DOCS / file).read_text(encoding="utf-8") == text, "run script/docs"
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_command_is_explained_with_its_options_and_an_example(verb):
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {verb.name}\n")[2].partition("\n## ")[0]
+    assert f"!{verb.usage}" in section
+    assert verb.summary
+    assert verb.examples
+    for param in verb.params:
+        if isinstance(param, click.Option):
+            assert param.help, param.opts
+            assert f"`{param.opts[0]} " in section
+
+
+def sections():
+    """Every model a configuration is made of."""
+    kinds = [registry.kind(name).settings for name in registry.names()]
+    return [*Section.__subclasses__(), *kinds]
+
+
+@pytest.mark.parametrize("model", sections(), ids=lambda model: model.__name__)
+def test_every_setting_has_words_that_explain_it_and_a_line_in_the_docs(model):
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    for name, field in model.model_fields.items():
+        assert field.description, name
+        assert f"`{name}" in page
+
+
+def test_hidden_commands_stay_out_of_the_docs():
+    hidden = [verb.name for verb in all_verbs().values() if verb.hidden]
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert hidden
+    assert not [name for name in hidden if f"## {name}" in page]
