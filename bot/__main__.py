@@ -38,13 +38,18 @@ def run(config: Path, log_level: str) -> None:
 
 @gantry.command()
 @CONFIG
-def check(config: Path) -> None:
+@click.option(
+    "--new-recovery-key",
+    is_flag=True,
+    help="Give the account a new cross-signing identity, and show its recovery key once.",
+)
+def check(config: Path, new_recovery_key: bool) -> None:
     """Prove the configuration against the real homeserver and every target."""
     import asyncio
 
     from bot.check import check as prove
 
-    sys.exit(asyncio.run(prove(config)))
+    sys.exit(asyncio.run(prove(config, new_recovery_key=new_recovery_key)))
 
 
 @gantry.command("sample-config")

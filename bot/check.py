@@ -7,13 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import click
+from pydantic import SecretStr
 
 from bot.clock import SystemClock
-from bot.house import open_targets
+from bot.house import key_store, open_targets, recovery_key
 from bot.matrix.api import MatrixApi
+from bot.matrix.cross_signing import ensure_identity, reset_identity, trust
 from bot.matrix.login import log_in
+from bot.matrix.own_device import OwnDevice
+from bot.matrix.recovery_key import RecoveryKey
 from deployers.protocol import Deployer, Tools
-from domain.errors import Busy, ConfigError, OpsError, Unreachable
+from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from fleet.store.database import Store, sqlite_path
 from inference.client import open_session
 from inference.probe import Prober
@@ -21,15 +25,17 @@ from ops_config.load import load, secret
 from ops_config.settings import Settings
 
 
-async def check(config: Path) -> int:
+async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     """Try everything, tell of each thing in a line, and return the exit code."""
     try:
         settings = load(config)
+        recovery = RecoveryKey.generate() if new_recovery_key else recovery_key(settings)
     except ConfigError as error:
         click.echo(f"✗ {error.summary}" + (f"\n  {error.hint}" if error.hint else ""))
         return 2
     click.echo(f"✓ {config} is valid")
-    results = [await _tell("state and login", partial(_account, settings))]
+    account = partial(_account, settings, recovery, new=new_recovery_key)
+    results = [await _tell("state, login and device", account)]
     async with open_session() as http:
         clock = SystemClock()
         tools = Tools(Prober(http, clock), clock, sqlite_path(settings.state.url).parent)
@@ -50,22 +56,51 @@ async def _tell(what: str, attempt: Callable[[], Awaitable[str]]) -> bool:
     return True
 
 
-async def _account(settings: Settings) -> str:
+async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: bool) -> str:
     matrix = settings.matrix
     password = secret(matrix.password_file, matrix.password_env, "the bot's password")
     token = secret(matrix.access_token_file, matrix.access_token_env, "the bot's access token")
     try:
         store = await Store.open(sqlite_path(settings.state.url))
     except Busy as error:
-        return f"{error.summary}, so it and its login work"
-    api = MatrixApi(matrix.homeserver, matrix.user_id)
+        if new:
+            raise
+        return f"{error.summary}, so it and its login work; stop it to have its device checked"
+    api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
     try:
         position = await log_in(api, store, password, token)
         rooms = [await _room(api, name) for name in settings.rooms]
+        device = await _device(api, recovery, password, new=new)
     finally:
         await api.aclose()
         await store.aclose()
-    return "; ".join([f"{matrix.user_id} as device {position.device_id}", *rooms])
+    return "; ".join([f"{matrix.user_id} as device {position.device_id}, {device}", *rooms])
+
+
+async def _device(
+    api: MatrixApi, recovery: RecoveryKey | None, password: SecretStr | None, *, new: bool
+) -> str:
+    """Have the account vouch for the device, and prove it as another client would."""
+    await api.keyring.tend()
+    device = OwnDevice.of(api.client)
+    if recovery is not None and new:
+        key = recovery.encode().get_secret_value()
+        click.echo(
+            f"! the new recovery key, shown this once:\n\n    {key}\n\n"
+            "  Write it into the file that matrix.recovery_key_file names, and keep a copy."
+        )
+    if recovery is not None:
+        vouch = reset_identity if new else ensure_identity
+        await vouch(api.request, api.user_id, device, recovery, password)
+    proof = await trust(api.request, api.user_id, device.device_id)
+    if proof.proven:
+        return f"which its account vouches for (master key {proof.master})"
+    if recovery is not None:
+        raise Refused(f"device {device.device_id} is not trusted: {proof.flaw}")
+    return (
+        "which nobody vouches for, so that clients that exclude insecure devices will neither "
+        "command nor read the bot (--new-recovery-key mends that)"
+    )
 
 
 async def _room(api: MatrixApi, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,14 +12,19 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from bot import __version__
 from bot.clock import SystemClock
 from bot.intake import Intake
 from bot.matrix.api import Invitation, MatrixApi, RateLimited
+from bot.matrix.keyring import KeyStore
 from bot.matrix.login import log_in
 from bot.matrix.outbox import Outbox
+from bot.matrix.recovery_key import RecoveryKey
 from bot.matrix.session import Session
+from bot.matrix.vouching import Vouching
+from bot.private_file import write_private
 from bot.worker import Worker
 from commands.grammar import Grammar
 from commands.verb import Deps
@@ -56,6 +62,7 @@ class House:
     outbox: Outbox
     keeper: Keeper
     worker: Worker
+    vouching: Vouching
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -86,7 +93,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         store = await Store.open(path)
         stack.push_async_callback(store.aclose)
-        api = MatrixApi(matrix.homeserver, matrix.user_id)
+        api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
         stack.push_async_callback(api.aclose)
         position = await _patiently(lambda: log_in(api, store, password, token), clock)
         rules = policy(settings, await room_ids(settings, api))
@@ -109,7 +116,31 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             __version__,
             matrix.prefix,
         )
-        yield _people(settings, deps, api, position)
+        yield _people(settings, deps, api, position, password)
+
+
+def key_store(settings: Settings) -> KeyStore:
+    """Where the device's encryption keys are kept: beside the state.
+
+    Without a passphrase in the settings one is made and kept next to them, which protects no
+    more than the file's permissions do. Raises ConfigError.
+    """
+    matrix = settings.matrix
+    folder = sqlite_path(settings.state.url).parent / "keys"
+    file = matrix.store_passphrase_file
+    if file is None:
+        file = folder / "passphrase"
+        if not file.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(file, secrets.token_urlsafe(32))
+    passphrase = secret(file, None, "the key store's passphrase")
+    return KeyStore(folder, passphrase or SecretStr(""))
+
+
+def recovery_key(settings: Settings) -> RecoveryKey | None:
+    """The account's recovery key, if the settings name one. Raises ConfigError."""
+    text = secret(settings.matrix.recovery_key_file, None, "the recovery key")
+    return RecoveryKey.decode(text) if text else None
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
@@ -132,18 +163,28 @@ async def room_ids(settings: Settings, api: MatrixApi) -> dict[str, str]:
     return found
 
 
-def _people(settings: Settings, deps: Deps, api: MatrixApi, position: Position) -> House:
+def _people(
+    settings: Settings,
+    deps: Deps,
+    api: MatrixApi,
+    position: Position,
+    password: SecretStr | None,
+) -> House:
     """The half of the house that talks with people."""
     matrix = settings.matrix
     grammar = Grammar(all_verbs())
     outbox = Outbox(api, deps.store, deps.clock)
     max_age = timedelta(seconds=matrix.max_command_age)
     worker = Worker(grammar, deps, outbox, max_age)
-    intake = Intake(deps.store, grammar, matrix.user_id, matrix.prefix, worker.start)
-    session = Session(api, intake.file, _welcome(deps.policy), deps.clock, position.token)
+    store, clock = deps.store, deps.clock
+    intake = Intake(store, grammar, outbox, clock, matrix.user_id, matrix.prefix, worker.start)
+    session = Session(
+        api, intake.file, intake.still_sealed, _welcome(deps.policy), clock, position.token
+    )
     every = settings.monitoring.probe_every
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)
-    return House(session, outbox, keeper, worker)
+    vouching = Vouching(api, recovery_key(settings), password, session.open_late, clock)
+    return House(session, outbox, keeper, worker, vouching)
 
 
 def _welcome(rules: Policy) -> Any:
@@ -160,6 +201,7 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "session": house.session.run(),
         "outbox": house.outbox.run(),
         "keeper": house.keeper.run(),
+        "vouching": house.vouching.run(house.session.caught_up),
         "announce": _announce(house.session),
     }
     tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]

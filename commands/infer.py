@@ -41,7 +41,6 @@ class Infer:
 
 async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Stream the answer of whichever replica is least busy."""
-    status = (await deps.fleet.status(request.name))[0]
     answer = deps.models.ask(
         request.name,
         request.turns,
@@ -59,7 +58,7 @@ async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> R
         failure = Reply.failed(f"infer {request.name}", error)
         return Reply(False, (Verbatim(said.strip()), *failure.blocks))
     except Unreachable as error:
-        error.standing = _standing(status)
+        error.standing = _standing((await deps.fleet.status(request.name))[0])
         raise
     raise AssertionError("an answer ends with an Answer or an error")
 

@@ -9,6 +9,11 @@ from fleet.fleet import Outcome
 def live(outcome: Outcome) -> Reply:
     """It serves: where, since when, how fast."""
     want = outcome.want
+    if not want.replicas:
+        return Reply.done(
+            f"✓ {want.name} is changed to revision `{want.revision}` and stopped, as it was; "
+            f"`!scale {want.name} 1` starts it"
+        )
     count = f"{want.replicas} replica" + ("s" if want.replicas != 1 else "")
     told = f"✓ {want.name} is live on {want.where}: {count} of revision `{want.revision}`"
     line = " · ".join([told, f"ready in {duration(outcome.seconds)}", *_speed(outcome)])

@@ -70,7 +70,7 @@ def _replica(each: ServiceStatus, replica: Replica, now: datetime) -> tuple[str,
         replica.target,
         str(replica.phase),
         since,
-        str(each.in_flight.get(replica.id, 0)),
+        str(each.in_flight.get((replica.target, replica.id), 0)),
         replica.endpoint or "",
         replica.reason or "",
     )

@@ -66,10 +66,13 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Six hex digits over all that shapes a replica; counts and patience do not."""
-        shape = self.model_dump(
-            mode="json", exclude={"placements", "startup_budget", "drain_timeout"}
-        )
+        """Six hex digits over all that shapes a replica; counts and patience do not.
+
+        What is at its default is left out, so that a field that a later release adds changes
+        no revision.
+        """
+        patience = {"placements", "startup_budget", "drain_timeout"}
+        shape = self.model_dump(mode="json", exclude=patience, exclude_defaults=True)
         text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:6]
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from deployers.protocol import Deployer, LogLine
 from domain.clock import Clock
 from domain.errors import OpsError, UnknownName, Unreachable
@@ -15,13 +17,15 @@ from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Progress, Report
 from domain.readiness import FirstToken
-from domain.replicas import Observed, Replica, ReplicaId, TargetFacts
+from domain.replicas import Observed, Phase, Replica, TargetFacts
 from domain.services import ServiceSpec
 from fleet.cancellations import Cancellations
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
-from inference.endpoints import Endpoints
+from inference.endpoints import Endpoints, Place
+
+log = structlog.get_logger()
 
 Decide = Callable[[ServiceSpec | None], ServiceSpec]
 """What runs now (None for nothing) -> what should. Raises OpsError to refuse."""
@@ -50,7 +54,7 @@ class ServiceStatus:
 
     wanted: Wanted
     seen: tuple[Observed, ...]
-    in_flight: Mapping[ReplicaId, int]
+    in_flight: Mapping[Place, int]
     busy_with: str | None
     """The operation that is changing it."""
     trouble: str = ""
@@ -115,8 +119,10 @@ class Fleet:
                 await self._cancellations.guard(
                     operation.id, self._rollouts.carry_out(rollout, report)
                 )
-            except OpsError as error:
-                error.standing = await self._rollouts.restore(rollout, report)
+            except Exception as error:  # a bug in a deployer leaves as much to put right
+                standing = await self._rollouts.restore(rollout, report)
+                if isinstance(error, OpsError):
+                    error.standing = standing
                 raise
             await self._settle(rollout, operation)
             return await self._outcome(rollout, operation)
@@ -148,7 +154,7 @@ class Fleet:
         Raises UnknownName when no target remembers anything of that name.
         """
         lines: list[LogLine] = []
-        remains = await self._remains(name)
+        remains = await self._remains(name, whoever_answers=True)
         for target, seen in remains.items():
             for replica in seen.replicas:
                 logs = self._deployers[target].logs(replica.id, tail=tail, follow=False)
@@ -170,18 +176,18 @@ class Fleet:
         name = wanted.spec.name
         failed: list[Replica] = []
         missing = 0
-        alive: set[ReplicaId] = set()
+        alive: set[Place] = set()
         for placement in wanted.spec.placements:
             seen = await self._observe(placement.target, name)
-            alive |= {replica.id for replica in seen.alive}
+            alive |= {(seen.target, replica.id) for replica in seen.alive}
             for replica in seen.ready:
                 if replica.endpoint and replica.id.revision == wanted.spec.revision:
-                    self._endpoints.admit(replica.id, replica.endpoint)
-            failed += [replica for replica in seen.replicas if replica.phase.value == "failed"]
+                    self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
+            failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
             missing += max(0, placement.replicas - len(seen.alive))
         for endpoint in self._endpoints.of(name):
-            if endpoint.replica not in alive:
-                self._endpoints.withdraw(endpoint.replica)
+            if endpoint.place not in alive:
+                self._endpoints.withdraw(endpoint.replica, target=endpoint.target)
         return failed, missing
 
     @asynccontextmanager
@@ -220,10 +226,13 @@ class Fleet:
         targets += await self._remains(want.name) if remove else []
         plans = []
         for target in dict.fromkeys(targets):
-            if target not in self._deployers:
+            if target not in self._deployers and want.replicas_on(target):
                 raise UnknownName(
                     f"there is no target `{target}`", hint=f"there is {', '.join(self.targets)}"
                 )
+            if target not in self._deployers:
+                log.warning("left alone", service=want.name, target=target, why="not configured")
+                continue
             plan = await self._rollouts.plan(want, target, operation.id)
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)
@@ -239,6 +248,7 @@ class Fleet:
     async def _outcome(self, rollout: Rollout, operation: Operation) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}
         changed = any(step.kind in moved for _, step in rollout.steps)
+        changed = changed or rollout.want != rollout.before
         started = operation.started_at or self._clock.now()
         seconds = (self._clock.now() - started).total_seconds()
         speed = None
@@ -257,7 +267,7 @@ class Fleet:
                 seen.append(await self._observe(placement.target, name))
             except OpsError as error:
                 troubles.append(error.summary)
-        in_flight = {e.replica: e.in_flight for e in self._endpoints.of(name)}
+        in_flight = {e.place: e.in_flight for e in self._endpoints.of(name)}
         return ServiceStatus(wanted, tuple(seen), in_flight, self.holder(name), "; ".join(troubles))
 
     async def _observe(self, target: str, name: str) -> Observed:
@@ -269,9 +279,16 @@ class Fleet:
             )
         return await deployer.observe(name)
 
-    async def _remains(self, name: str) -> dict[str, Observed]:
-        """The targets that remember anything of a service."""
-        found = {target: await d.observe(name) for target, d in self._deployers.items()}
+    async def _remains(self, name: str, *, whoever_answers: bool = False) -> dict[str, Observed]:
+        """The targets that remember anything of a service. Raises Unreachable for one that does
+        not answer, unless it is enough to hear `whoever_answers`."""
+        found: dict[str, Observed] = {}
+        for target, deployer in self._deployers.items():
+            try:
+                found[target] = await deployer.observe(name)
+            except Unreachable:
+                if not whoever_answers:
+                    raise
         return {target: seen for target, seen in found.items() if seen.replicas}
 
 

@@ -79,6 +79,8 @@ class Rollouts:
 
         Never raises for a target that will not cooperate: it says so instead.
         """
+        if rollout.before == rollout.want or not rollout.plans:
+            return await self._standing(rollout)
         goal = rollout.before or rollout.want.scaled(0)
         troubles = []
         for target in dict.fromkeys(plan.target for plan in rollout.plans):
@@ -98,7 +100,8 @@ class Rollouts:
         if step.kind is StepKind.ADMIT and step.replica:
             self._admit(step, await deployer.observe(plan.want.name))
         elif step.kind is StepKind.DRAIN and step.replica:
-            await self._endpoints.drain(step.replica, plan.want.drain_timeout)
+            timeout = plan.want.drain_timeout
+            await self._endpoints.drain(step.replica, timeout, target=plan.target)
         else:
             await deployer.apply(plan.only(step), report)
 
@@ -106,7 +109,7 @@ class Rollouts:
         replica = seen.find(step.replica) if step.replica else None
         if replica is None or replica.endpoint is None:
             raise Refused(f"{step.replica} went away before requests could reach it")
-        self._endpoints.admit(replica.id, replica.endpoint)
+        self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
 
     async def _standing(self, rollout: Rollout) -> str:
         name = rollout.want.name
@@ -117,8 +120,10 @@ class Rollouts:
         ready = 0
         for placement in rollout.before.placements:
             ready += len((await self._deployers[placement.target].observe(name)).ready)
-        revision = rollout.before.revision
-        return f"The version before ({revision}) serves, {ready} of {rollout.before.replicas}."
+        count = f"{ready} of {rollout.before.replicas}"
+        if rollout.before == rollout.want:
+            return f"{count} replicas serve."
+        return f"The version before ({rollout.before.revision}) serves, {count}."
 
 
 def _at(position: tuple[int, int], report: Report) -> Report:

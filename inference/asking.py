@@ -13,7 +13,7 @@ from domain.clock import Clock
 from domain.errors import Unreachable
 from domain.replicas import ReplicaId
 from inference.client import ChatRequest, Timeouts, Turn, Usage, stream_chat
-from inference.endpoints import Endpoint, Endpoints
+from inference.endpoints import Endpoint, Endpoints, Place
 from inference.pace import Pace
 from inference.routing import order
 
@@ -78,7 +78,7 @@ class Models:
         """
         request = ChatRequest(service, turns, max_tokens, temperature)
         pace = Pace(self._clock)
-        failed: dict[ReplicaId, Unreachable] = {}
+        failed: dict[Place, Unreachable] = {}
         while endpoint := self._choose(service, failed):
             try:
                 async with aclosing(self._answer(endpoint, request, pace)) as parts:
@@ -86,10 +86,10 @@ class Models:
                         yield part
                 return
             except Unreachable as error:
-                failed[endpoint.replica] = error
+                failed[endpoint.place] = error
         raise _nobody(service, failed)
 
-    def _choose(self, service: str, failed: Mapping[ReplicaId, Unreachable]) -> Endpoint | None:
+    def _choose(self, service: str, failed: Mapping[Place, Unreachable]) -> Endpoint | None:
         endpoints = self._endpoints.of(service)
         return next(iter(order(endpoints, exclude=frozenset(failed), rng=self._rng)), None)
 
@@ -97,7 +97,7 @@ class Models:
         self, endpoint: Endpoint, request: ChatRequest, pace: Pace
     ) -> AsyncGenerator[Piece | Answer, None]:
         parts = stream_chat(self._session, endpoint.url, request, self._timeouts)
-        with self._endpoints.lease(endpoint.replica):
+        with self._endpoints.lease(endpoint.replica, target=endpoint.target):
             async with aclosing(parts):
                 async for part in parts:
                     if isinstance(part, Usage):
@@ -119,11 +119,11 @@ def _summed_up(replica: ReplicaId, usage: Usage, pace: Pace) -> Answer:
     )
 
 
-def _nobody(service: str, failed: Mapping[ReplicaId, Unreachable]) -> Unreachable:
+def _nobody(service: str, failed: Mapping[Place, Unreachable]) -> Unreachable:
     hint = f"`!status {service}` shows how its replicas are"
     if not failed:
         return Unreachable(f"{service} has no ready replica", hint)
-    replica, last = list(failed.items())[-1]
+    (_, replica), last = list(failed.items())[-1]
     if len(failed) == 1:
         return Unreachable(f"{replica} did not answer: {last.summary}", hint)
     return Unreachable(

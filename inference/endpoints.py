@@ -11,12 +11,18 @@ from domain.errors import Unreachable
 from domain.replicas import ReplicaId
 
 
+Place = tuple[str, ReplicaId]
+"""A target and a replica on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A replica as the table knew it at one moment."""
 
     service: str
     replica: ReplicaId
+    target: str
+    """Where it runs: on two targets, replicas of one revision go by the same name."""
     url: str
     """Base URL of its OpenAI-compatible API, without `/v1`."""
     capacity: int
@@ -24,6 +30,11 @@ class Endpoint:
     in_flight: int
     admitted: bool
     """False while it drains: it finishes what it has and gets nothing new."""
+
+    @property
+    def place(self) -> Place:
+        """What tells it from every other endpoint."""
+        return self.target, self.replica
 
     @property
     def load(self) -> float:
@@ -35,9 +46,9 @@ class Endpoints:
     """Who may be asked. The rollout admits and drains, the keeper withdraws, requests lease."""
 
     def __init__(self) -> None:
-        self._seats: dict[ReplicaId, _Seat] = {}
+        self._seats: dict[Place, _Seat] = {}
 
-    def admit(self, replica: ReplicaId, url: str, *, capacity: int = 4) -> None:
+    def admit(self, replica: ReplicaId, url: str, *, target: str = "", capacity: int = 4) -> None:
         """Let requests reach a replica. Safe to repeat, and calls off a drain under way.
 
         The same replica at another URL is a new incarnation, with nothing in flight. Raises
@@ -45,61 +56,64 @@ class Endpoints:
         """
         if capacity < 1:
             raise ValueError(f"a capacity of {capacity} would admit nothing")
-        seat = self._seats.get(replica)
+        place = (target, replica)
+        seat = self._seats.get(place)
         if seat is not None and seat.url == url:
             seat.capacity = capacity
             seat.keep()
             return
-        self.withdraw(replica)
-        self._seats[replica] = _Seat(url, capacity)
+        self.withdraw(replica, target=target)
+        self._seats[place] = _Seat(url, capacity)
 
-    async def drain(self, replica: ReplicaId, timeout: float) -> int:
+    async def drain(self, replica: ReplicaId, timeout: float, *, target: str = "") -> int:
         """Send a replica nothing new, wait until it is idle, then remove it.
 
         Waits at most `timeout` seconds and returns how many answers were still running then.
         Returns 0 for an unknown replica, and for one admitted again or withdrawn meanwhile.
         A cancelled drain leaves the replica draining.
         """
-        seat = self._seats.get(replica)
+        place = (target, replica)
+        seat = self._seats.get(place)
         if seat is None:
             return 0
         over = seat.empty_out()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await over.wait()
-        if self._seats.get(replica) is not seat or seat.draining is not over:
+        if self._seats.get(place) is not seat or seat.draining is not over:
             return 0
-        self.withdraw(replica)
+        self.withdraw(replica, target=target)
         return seat.in_flight
 
-    def withdraw(self, replica: ReplicaId) -> None:
+    def withdraw(self, replica: ReplicaId, *, target: str = "") -> None:
         """Forget a replica at once: it is dead. Leases on it end without being counted again."""
-        seat = self._seats.pop(replica, None)
+        seat = self._seats.pop((target, replica), None)
         if seat is not None:
             seat.keep()
 
     def of(self, service: str) -> tuple[Endpoint, ...]:
-        """A service's endpoints in order of their replicas, draining ones included."""
-        replicas = sorted(replica for replica in self._seats if replica.service == service)
-        return tuple(self._seats[replica].seen_as(replica) for replica in replicas)
+        """A service's endpoints in order of their targets and replicas, draining ones included."""
+        places = sorted(place for place in self._seats if place[1].service == service)
+        return tuple(self._seats[place].seen_as(place) for place in places)
 
     def services(self) -> frozenset[str]:
         """The services that can be asked now."""
-        return frozenset(r.service for r, seat in self._seats.items() if seat.draining is None)
+        return frozenset(r.service for (_, r), seat in self._seats.items() if not seat.draining)
 
     @contextmanager
-    def lease(self, replica: ReplicaId) -> Iterator[Endpoint]:
+    def lease(self, replica: ReplicaId, *, target: str = "") -> Iterator[Endpoint]:
         """Count one request as in flight for as long as the context lasts, however it ends.
 
         The count belongs to the incarnation that was leased: one admitted after a withdrawal
         never hears of it. Raises Unreachable if the replica drains or is gone.
         """
-        seat = self._seats.get(replica)
+        place = (target, replica)
+        seat = self._seats.get(place)
         if seat is None or seat.draining is not None:
             raise Unreachable(f"{replica} takes no requests")
         seat.enter()
         try:
-            yield seat.seen_as(replica)
+            yield seat.seen_as(place)
         finally:
             seat.leave()
 
@@ -134,10 +148,12 @@ class _Seat:
             self.draining.set()
             self.draining = None
 
-    def seen_as(self, replica: ReplicaId) -> Endpoint:
+    def seen_as(self, place: Place) -> Endpoint:
+        target, replica = place
         return Endpoint(
             replica.service,
             replica,
+            target,
             self.url,
             self.capacity,
             self.in_flight,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from domain.replicas import ReplicaId
-from inference.endpoints import Endpoint
+from inference.endpoints import Endpoint, Place
 
 
 def order(
-    candidates: Sequence[Endpoint], *, exclude: frozenset[ReplicaId], rng: random.Random
+    candidates: Sequence[Endpoint], *, exclude: frozenset[Place], rng: random.Random
 ) -> list[Endpoint]:
     """The endpoints that may be asked, best first; empty when there is none.
 
@@ -18,7 +17,7 @@ def order(
     one, without every caller running to it at once. The others follow by load. Excluded and
     draining endpoints are never among them, not even as a last resort.
     """
-    fit = [e for e in candidates if e.admitted and e.replica not in exclude]
+    fit = [e for e in candidates if e.admitted and e.place not in exclude]
     if not fit:
         return []
     first = min(rng.sample(fit, min(2, len(fit))), key=_load)

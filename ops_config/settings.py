@@ -75,6 +75,11 @@ class MatrixSettings(Section):
     """Or a file that holds an access token."""
     access_token_env: str | None = Field(None, examples=["MATRIX_TOKEN"])
     """Or the name of an environment variable that holds one."""
+    store_passphrase_file: Path | None = Field(None, examples=["/run/secrets/matrix-store"])
+    """A file that holds the passphrase of the key store; default: one made beside the keys."""
+    recovery_key_file: Path | None = Field(None, examples=["/run/secrets/matrix-recovery"])
+    """A file that holds the account's recovery key, with which the bot signs its own device and
+    keeps room keys safe. `gantry check --new-recovery-key` makes one."""
     prefix: str = Field("!", pattern=r"^[!-.:-@\[-`{-~]{1,3}$", examples=["!"])
     """What commands begin with. Most clients keep `/` for themselves."""
     max_command_age: Duration = Field(600.0, examples=["10m"])

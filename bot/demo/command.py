@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import structlog
 
 from bot.demo.chat import Chat
 from bot.demo.children import Children
@@ -30,9 +31,13 @@ other Matrix client on this machine:
     user        you
     password    {password}
     room        {alias}
+{privacy}
 Try   !help   or   !deploy tiny tiny://ops   and then   !infer tiny hello
 Ctrl-D ends it and leaves nothing running; the next demo goes on from here.
 """
+_ENCRYPTED = """The room is end-to-end encrypted: what was said before another client has
+logged in cannot be read there, for it was not given the keys."""
+_PLAIN = "The room is not encrypted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Asked:
 
     state: Path
     fresh: bool
+    plain: bool
     say: tuple[str, ...]
     as_json: bool
     patience: float
@@ -56,6 +62,9 @@ class Asked:
     help="Where the demo keeps all it has: the next one goes on from there.",
 )
 @click.option("--fresh", is_flag=True, help="Forget the demo of last time.")
+@click.option(
+    "--plain", is_flag=True, help="Make a room without encryption. One that is there stays as is."
+)
 @click.option("--say", multiple=True, metavar="TEXT", help="Say this, wait for its end, leave.")
 @click.option("--json", "as_json", is_flag=True, help="Show the room as one JSON object an event.")
 @click.option(
@@ -77,6 +86,7 @@ class Asked:
 def demo(
     state: Path,
     fresh: bool,
+    plain: bool,
     say: tuple[str, ...],
     as_json: bool,
     patience: float,
@@ -88,9 +98,9 @@ def demo(
     """
     if any(not line.strip() for line in say):
         raise click.UsageError("--say needs something to say, as in --say '!help'")
-    logging.getLogger("nio").addHandler(logging.NullHandler())
+    _hush()
     try:
-        asked = Asked(state.resolve(), fresh, say, as_json, patience, _synapse(synapse))
+        asked = Asked(state.resolve(), fresh, plain, say, as_json, patience, _synapse(synapse))
         succeeded = asyncio.run(_demo(asked))
     except OpsError as error:
         _tell(f"✗ {error.summary}" + (f"\n  {error.hint}" if error.hint else ""))
@@ -117,7 +127,8 @@ async def _demo(asked: Asked) -> bool:
     try:
         async with demo_state(asked.state, fresh=asked.fresh) as folder:
             try:
-                async with open_scene(folder, asked.synapse, children, _tell) as scene:
+                scene_of = open_scene(folder, asked.synapse, children, _tell, plain=asked.plain)
+                async with scene_of as scene:
                     _tell("" if asked.say else _welcome(scene))
                     try:
                         return await _played(scene, asked)
@@ -194,7 +205,21 @@ def _printer(screen: Screen | None, *, as_json: bool) -> Printer:
 
 def _welcome(scene: Scene) -> str:
     homeserver = f"http://localhost:{scene.homeserver.port}"
-    return _WELCOME.format(alias=scene.alias, homeserver=homeserver, password=scene.you.password)
+    return _WELCOME.format(
+        alias=scene.alias,
+        homeserver=homeserver,
+        password=scene.you.password,
+        privacy=_ENCRYPTED if scene.encrypted else _PLAIN,
+    )
+
+
+def _hush() -> None:
+    """Keep libraries' talk off the terminal: what matters of it, the room shows."""
+    logging.getLogger("nio").addHandler(logging.NullHandler())
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _write(text: str) -> None:

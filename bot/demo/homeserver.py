@@ -18,7 +18,6 @@ import aiohttp
 import yaml
 
 from bot.demo.children import Child, Children
-from bot.demo.private_file import write_private
 from bot.demo.synapse_config import (
     RateLimits,
     Secrets,
@@ -26,6 +25,7 @@ from bot.demo.synapse_config import (
     log_config,
     signing_key,
 )
+from bot.private_file import write_private
 from domain.errors import OpsError, Refused, Unreachable
 
 _PATIENCE = 90.0
@@ -93,10 +93,13 @@ class Homeserver:
         """The end of its log: warnings and worse."""
         return self._child.last_lines()
 
-    async def register(self, name: str, *, admin: bool = False) -> Account:
+    async def register(
+        self, name: str, *, admin: bool = False, new_device: bool = False
+    ) -> Account:
         """A user of that name, made on the first call and logged in again on later ones.
 
-        The device and the password stay the same; the access token is a new one.
+        The password stays the same, and the device unless a new one is asked for; the access
+        token is a new one.
         """
         known = _read_accounts(self._accounts)
         password = known[name].password if name in known else secrets.token_urlsafe(9)
@@ -104,7 +107,7 @@ class Homeserver:
         if answer is None:
             if name not in known:
                 raise OpsError(f"{name} exists and their password is not in {self._accounts}")
-            answer = await self._login(known[name])
+            answer = await self._login(known[name], new_device=new_device)
         account = Account(answer["user_id"], answer["device_id"], answer["access_token"], password)
         _write_accounts(self._accounts, {**known, name: account})
         return account
@@ -142,12 +145,12 @@ class Homeserver:
             return None
         return _accepted(answer, f"register {name}")
 
-    async def _login(self, account: Account) -> dict[str, Any]:
+    async def _login(self, account: Account, *, new_device: bool) -> dict[str, Any]:
         body = {
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": account.user_id},
             "password": account.password,
-            "device_id": account.device_id,
+            **({} if new_device else {"device_id": account.device_id}),
         }
         async with (
             aiohttp.ClientSession() as session,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bot.demo.screen import Screen
 from bot.demo.transcript import as_json, note_of, spoken, worth_repeating
-from bot.matrix.guest import RoomEvent
+from bot.matrix.guest_events import RoomEvent
 
 
 class Printer(Protocol):

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from bot.demo.printers import Printer
 from bot.demo.scene import Scene
 from bot.demo.transcript import note_of
-from bot.matrix.guest import RoomEvent
+from bot.matrix.guest_events import RoomEvent
 from domain.errors import OpsError
 from domain.operations import State
 

@@ -6,19 +6,23 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import SecretStr
 
 from bot.demo.bot_log import is_ready, last_words
 from bot.demo.children import Child, Children
 from bot.demo.homeserver import Account, Homeserver
 from bot.demo.leftovers import stop_leftovers
-from bot.demo.private_file import write_private
 from bot.matrix.guest import Guest
+from bot.matrix.guest_login import StoreLost
+from bot.matrix.keyring import KeyStore
+from bot.matrix.recovery_key import RecoveryKey
+from bot.private_file import write_private
 from domain.errors import OpsError, Refused
 
 _PATIENCE = 90.0
@@ -38,6 +42,8 @@ class Scene:
     homeserver: Homeserver
     bot_process: Child
     you: Account
+    encrypted: bool
+    """Whether the room is."""
 
     async def collapsed(self) -> OpsError:
         """Wait until the bot or the homeserver ends by itself, and say so."""
@@ -55,10 +61,16 @@ class Scene:
 
 @asynccontextmanager
 async def open_scene(
-    folder: Path, synapse: Path, children: Children, tell: Callable[[str], None]
+    folder: Path,
+    synapse: Path,
+    children: Children,
+    tell: Callable[[str], None],
+    *,
+    plain: bool = False,
 ) -> AsyncIterator[Scene]:
     """Everything up and the bot in its room, until the block ends; then nothing is left running.
 
+    A new room is encrypted unless it shall be `plain`; the room of last time stays as it is.
     Raises OpsError, with the last log lines of whatever failed.
     """
     async with AsyncExitStack() as stack:
@@ -66,12 +78,11 @@ async def open_scene(
         homeserver = await stack.enter_async_context(
             Homeserver.start(folder / "synapse", python=synapse, children=children)
         )
-        bot, you = await homeserver.register("gantry"), await homeserver.register("you")
-        guest = await stack.enter_async_context(
-            Guest.arrive(homeserver.url, you.user_id, you.device_id, you.access_token)
-        )
+        bot = await homeserver.register("gantry")
+        guest, you = await stack.enter_async_context(_you(folder, homeserver))
         alias = f"#ops:{homeserver.name}"
-        room = await _room(guest, alias, bot.user_id)
+        room = await _room(guest, alias, bot.user_id, plain=plain)
+        encrypted = await guest.encrypted(room)
         config = _write_config(folder, homeserver, bot, you)
         stack.push_async_callback(_clear_away, folder, children, tell)
         tell("Starting the bot ...")
@@ -79,7 +90,7 @@ async def open_scene(
         process = await stack.enter_async_context(
             children.running("bot", argv, folder / "bot.log", farewell=signal.SIGTERM)
         )
-        scene = Scene(guest, room, alias, bot.user_id, homeserver, process, you)
+        scene = Scene(guest, room, alias, bot.user_id, homeserver, process, you, encrypted)
         await _bot_is_in(scene)
         yield scene
 
@@ -91,6 +102,7 @@ def demo_config(folder: Path, homeserver: Homeserver, bot: str, you: str) -> dic
             "homeserver": homeserver.url,
             "user_id": bot,
             "password_file": str(folder / "bot-password"),
+            "recovery_key_file": str(folder / "recovery-key"),
         },
         "state": {"url": f"sqlite:///{folder / 'gantry.db'}"},
         "environments": {"demo": {"targets": ["local", "stage"], "default_target": "local"}},
@@ -103,18 +115,41 @@ def demo_config(folder: Path, homeserver: Homeserver, bot: str, you: str) -> dic
 def _write_config(folder: Path, homeserver: Homeserver, bot: Account, you: Account) -> Path:
     password, config = folder / "bot-password", folder / "gantry.yaml"
     write_private(password, bot.password + "\n")
+    recovery = folder / "recovery-key"
+    if not recovery.exists():
+        write_private(recovery, RecoveryKey.generate().encode().get_secret_value() + "\n")
     told = demo_config(folder, homeserver, bot.user_id, you.user_id)
     note = "# Written by `gantry demo` each time it starts; changes here are lost.\n"
     config.write_text(note + yaml.safe_dump(told, sort_keys=False))
     return config
 
 
-async def _room(guest: Guest, alias: str, bot: str) -> str:
+@asynccontextmanager
+async def _you(folder: Path, homeserver: Homeserver) -> AsyncIterator[tuple[Guest, Account]]:
+    """The person at the keyboard, with the device of last time if its keys are still there."""
+    async with AsyncExitStack() as stack:
+        try:
+            you = await homeserver.register("you")
+            guest = await stack.enter_async_context(_arrival(folder, homeserver, you))
+        except StoreLost:
+            you = await homeserver.register("you", new_device=True)
+            guest = await stack.enter_async_context(_arrival(folder, homeserver, you))
+        yield guest, you
+
+
+def _arrival(
+    folder: Path, homeserver: Homeserver, you: Account
+) -> AbstractAsyncContextManager[Guest]:
+    keys = KeyStore(folder / "you", SecretStr(you.password))
+    return Guest.arrive(homeserver.url, you.user_id, you.device_id, you.access_token, keys)
+
+
+async def _room(guest: Guest, alias: str, bot: str, *, plain: bool) -> str:
     """The room of last time, or a new one; the bot is in it or invited."""
     room = await guest.find_room(alias)
     if room is None:
-        local_part = alias.removeprefix("#").partition(":")[0]
-        return await guest.create_room(local_part, "Gantry demo", invite=(bot,))
+        name = alias.removeprefix("#").partition(":")[0]
+        return await guest.create_room(name, "Gantry demo", (bot,), encrypted=not plain)
     if bot not in await guest.members(room):
         await guest.invite(room, bot)
     return room

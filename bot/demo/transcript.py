@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from bot.matrix.guest import RoomEvent
+from bot.matrix.guest_events import RoomEvent
 from domain.operations import State
 
 _WORD = re.compile(r"[^\W\d_]+")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import nio
 from pydantic import SecretStr
 
 from bot.matrix.inbound import Event
+from bot.matrix.keyring import Keyring, KeyStore
 from domain.errors import OpsError, Refused, Unreachable
 
 SYNC_TIMEOUT = 30_000
@@ -30,6 +34,12 @@ FILTER: dict[str, Any] = {
     },
 }
 """The default of 10 events a room and sync loses commands whenever 11 come at once."""
+
+
+SURE_FOR = 0.25
+"""Seconds for which a room that was found unencrypted is not asked about again."""
+
+_KEY_EVENTS = (nio.RoomKeyEvent, nio.ForwardedRoomKeyEvent)
 
 
 class LoggedOut(OpsError):
@@ -75,6 +85,8 @@ class Sync:
     token: str
     timelines: tuple[Timeline, ...]
     invitations: tuple[Invitation, ...]
+    keys_came: bool = False
+    """True when keys came with it, so that events that were sealed may open now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +114,31 @@ class Login:
 class MatrixApi:
     """One account on one homeserver."""
 
-    def __init__(self, homeserver: str, user_id: str) -> None:
+    def __init__(self, homeserver: str, user_id: str, keys: KeyStore) -> None:
+        keys.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = nio.AsyncClientConfig(
-            encryption_enabled=False,
+            store=nio.store.SqliteStore,
+            pickle_key=keys.passphrase.get_secret_value(),
             store_sync_tokens=False,
             max_limit_exceeded=0,
             max_timeouts=0,
             request_timeout=60,
         )
-        self._client = nio.AsyncClient(homeserver, user_id, config=config)
+        self._client = nio.AsyncClient(
+            homeserver, user_id, store_path=str(keys.folder), config=config
+        )
+        self.keyring = Keyring(self._client, self._ask)
         self.user_id = user_id
+        self._sure_until: dict[str, float] = {}
+
+    @property
+    def client(self) -> nio.AsyncClient:
+        """nio's side of it, for what else in this package deals in keys."""
+        return self._client
+
+    def has_keys(self, device_id: str) -> bool:
+        """Whether the keys of a device are in the key store."""
+        return Path(self._client.store_path, f"{self.user_id}_{device_id}.db").exists()
 
     async def log_in(self, password: SecretStr, device_id: str | None) -> Login:
         """Make (or take up again) a device by password. Raises LoggedOut or Unreachable."""
@@ -136,6 +163,7 @@ class MatrixApi:
 
     async def sync(self, since: str | None, *, everything: bool = False) -> Sync:
         """Wait for news. `everything` asks for the rooms' state too, as at each start."""
+        self._client.next_batch = since or ""  # nio passes over an answer it has seen before
         answer = await self._ask(
             self._client.sync(
                 timeout=0 if everything else SYNC_TIMEOUT,
@@ -157,7 +185,8 @@ class MatrixApi:
             Invitation(room, self._inviter(info.invite_state))
             for room, info in answer.rooms.invite.items()
         )
-        return Sync(answer.next_batch, timelines, invitations)
+        keys = any(isinstance(event, _KEY_EVENTS) for event in answer.to_device_events)
+        return Sync(answer.next_batch, timelines, invitations, keys)
 
     async def earlier(self, room: str, before: str, until: str) -> tuple[list[Event], str | None]:
         """A page of events before one point and after another, newest first, and where the
@@ -179,12 +208,13 @@ class MatrixApi:
 
         Raises RateLimited, TooLarge, LoggedOut, Refused (a clear no) or Unreachable.
         """
+        await self._be_sure(room)
         if self.encrypted(room):
-            raise Refused(f"{room} is encrypted, and plain text has no place there")
-        answer = await self._ask(
-            self._client.room_send(room, "m.room.message", dict(content), tx_id=transaction)
+            await self.keyring.share(room)
+        call = self._client.room_send(
+            room, "m.room.message", dict(content), transaction, ignore_unverified_devices=True
         )
-        return str(answer.event_id)
+        return str((await self._ask(call)).event_id)
 
     async def join(self, room: str) -> None:
         """Accept an invitation. Raises as `send` does."""
@@ -219,6 +249,24 @@ class MatrixApi:
         """Whether the room is known to be encrypted."""
         known = self._client.rooms.get(room)
         return bool(known and known.encrypted)
+
+    async def _be_sure(self, room: str) -> None:
+        """Before anything is sent in the clear: ask whether the room is still as we know it.
+
+        Encryption may have been turned on since the last sync. Once on, it stays on.
+        """
+        known = self._client.rooms.get(room)
+        if known is None:
+            raise Unreachable(f"{room} is not known yet")
+        if known.encrypted or time.monotonic() < self._sure_until.get(room, 0.0):
+            return
+        path = f"/_matrix/client/v3/rooms/{quote(room, safe='')}/state/m.room.encryption"
+        answer = await self.request("GET", path)
+        if answer.status == 200:
+            known.encrypted = True
+        elif answer.errcode != "M_NOT_FOUND":
+            raise Unreachable(f"whether {room} is encrypted cannot be told: {answer.errcode}")
+        self._sure_until[room] = time.monotonic() + SURE_FOR
 
     async def aclose(self) -> None:
         """Close connections; the device stays."""

@@ -48,6 +48,11 @@ def told(
     return content
 
 
+def notice(text: str) -> Content:
+    """Something the bot says by itself, about no operation."""
+    return {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+
+
 def edit(event_id: str, content: Content) -> Content:
     """The event that makes an earlier one say something else (m.replace).
 

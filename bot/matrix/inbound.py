@@ -41,11 +41,10 @@ def read(event: Event, room: str, me: str) -> Message | None:
     body = body.encode(errors="replace").decode()
     if "m.in_reply_to" in relation:
         body = without_fallback(body)
-    try:
-        at = datetime.fromtimestamp(event["origin_server_ts"] / 1000, UTC)
-        return Message(event["event_id"], room, event["sender"], body, at)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+    at, event_id, sender = said_at(event), event.get("event_id"), event.get("sender")
+    if at is None or not isinstance(event_id, str) or not isinstance(sender, str):
         return None
+    return Message(event_id, room, sender, body, at)
 
 
 def without_fallback(body: str) -> str:
@@ -75,6 +74,29 @@ def messages(events: Iterable[Event], room: str, me: str) -> Iterator[Message]:
         message = read(event, room, me)
         if message is not None:
             yield message
+
+
+def sealed(events: Iterable[Event], me: str) -> Iterator[Event]:
+    """Encrypted events among a room's that could not be read, and might be commands.
+
+    An edit's relation stays in clear: those are none.
+    """
+    for event in since_joining(events, me):
+        content = event.get("content")
+        if event.get("type") != "m.room.encrypted" or not isinstance(content, Mapping):
+            continue
+        relation = content.get("m.relates_to")
+        edits = isinstance(relation, Mapping) and relation.get("rel_type") == "m.replace"
+        if event.get("sender") != me and isinstance(event.get("event_id"), str) and not edits:
+            yield event
+
+
+def said_at(event: Event) -> datetime | None:
+    """When an event was sent, by its homeserver's clock; None for one that does not say."""
+    try:
+        return datetime.fromtimestamp(event["origin_server_ts"] / 1000, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _is_joining(event: Event, me: str) -> bool:

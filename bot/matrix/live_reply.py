@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+
+import structlog
 
 from bot.matrix.content import Content
 from bot.matrix.outbox import Outbox
@@ -12,6 +13,8 @@ from commands.replies import Block
 from domain.clock import Clock
 from domain.progress import Progress
 from fleet.store.database import Store
+
+log = structlog.get_logger()
 
 PATIENCE = 0.3
 """Seconds an operation may take before there is any need to say that it runs."""
@@ -63,8 +66,9 @@ class LiveReply:
         """Show no more progress: the end is coming."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
+            if not self._task.cancelled() and (error := self._task.exception()):
+                log.error("progress was not shown", key=self._key, exc_info=error)
 
     async def _live(self) -> None:
         await self._clock.sleep(PATIENCE)

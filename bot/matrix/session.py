@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from bot.matrix.api import Invitation, LoggedOut, MatrixApi, RateLimited, Sync, Timeline
-from bot.matrix.inbound import Event, Message, messages
+from bot.matrix.inbound import Event, Message, messages, read, said_at, sealed
 from domain.clock import Clock
 from domain.errors import OpsError, Refused, Unreachable
+from fleet.store.sealed import SealedEvent
 
 log = structlog.get_logger()
 
@@ -19,8 +21,21 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 """Seconds between attempts while the homeserver does not answer."""
 
-File = Callable[[str, Sequence[Message]], Awaitable[None]]
-"""Keep the token and the messages, all or nothing."""
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at the rooms brought. To be kept whole or not at all."""
+
+    token: str
+    """How far has been read with it."""
+    said: tuple[Message, ...] = ()
+    sealed: tuple[SealedEvent, ...] = ()
+    """Encrypted events whose keys are missing."""
+    opened: tuple[str, ...] = ()
+    """Event ids that were sealed before and are among `said` now."""
+
+
+File = Callable[[Reading], Awaitable[None]]
 
 
 class Session:
@@ -30,12 +45,14 @@ class Session:
         self,
         api: MatrixApi,
         file: File,
+        still_sealed: Callable[[], Awaitable[Sequence[SealedEvent]]],
         welcome: Callable[[Invitation], bool],
         clock: Clock,
         token: str | None,
     ) -> None:
         self._api = api
         self._file = file
+        self._still_sealed = still_sealed
         self._welcome = welcome
         self._clock = clock
         self._token = token
@@ -60,27 +77,54 @@ class Session:
     async def step(self) -> None:
         """Read what is new and file it. Should this fail half-way, it is read again."""
         news = await self._api.sync(self._token, everything=not self._known)
-        found = await self._messages(news) if self._token else []
-        await self._file(news.token, found)
-        self._token, self._known = news.token, True
+        reading = await self._reading(news) if self._token else Reading(news.token)
+        await self._file(reading)
+        first, self._token, self._known = not self._known, news.token, True
+        await self._api.keyring.tend()
+        for each in reading.sealed:
+            await self._api.keyring.request(each.room, each.event)
+        if news.keys_came or first:
+            await self.open_late()
         self.caught_up.set()
         for invitation in news.invitations:
             await self._answer(invitation)
 
-    async def _messages(self, news: Sync) -> list[Message]:
-        found: list[Message] = []
+    async def open_late(self) -> None:
+        """File what was sealed and can be read now, its key having come."""
+        said: list[Message] = []
+        opened: list[str] = []
+        for each in await self._still_sealed():
+            event = self._api.keyring.open(each.room, each.event)
+            if event is not None:
+                opened.append(each.event_id)
+                message = read(event, each.room, self._api.user_id)
+                said += [message] if message else []
+        if opened and self._token:
+            log.info("opened late", events=len(opened))
+            await self._file(Reading(self._token, tuple(said), opened=tuple(opened)))
+
+    async def _reading(self, news: Sync) -> Reading:
+        said: list[Message] = []
+        closed: list[SealedEvent] = []
         for timeline in news.timelines:
             missed = await self._missed(timeline) if timeline.limited else []
-            events = [*missed, *timeline.events]
-            found += messages(events, timeline.room, self._api.user_id)
-        return found
+            events, room = [*missed, *timeline.events], timeline.room
+            said += messages(events, room, self._api.user_id)
+            for event in sealed(events, self._api.user_id):
+                at = said_at(event) or self._clock.now()
+                closed.append(SealedEvent(event["event_id"], room, dict(event), at))
+        return Reading(news.token, tuple(said), tuple(closed))
 
     async def _missed(self, timeline: Timeline) -> list[Event]:
         """What lies between the last sync and a limited timeline, oldest first."""
         missed: list[Event] = []
         before = timeline.before
         while before and self._token:
-            page, before = await self._api.earlier(timeline.room, before, self._token)
+            try:
+                page, before = await self._api.earlier(timeline.room, before, self._token)
+            except Refused as error:  # we may have been put out; other rooms go on
+                log.error("gap not filled", room=timeline.room, why=error.summary)
+                break
             missed += page
             if not page:
                 break

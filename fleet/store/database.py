@@ -18,12 +18,14 @@ from domain.errors import Busy, ConfigError
 from fleet.store.messages import Messages
 from fleet.store.operations import Operations
 from fleet.store.positions import Positions
+from fleet.store.sealed import Sealed
 from fleet.store.services import Services
+from fleet.store.steady import SteadyConnection, finished
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -35,15 +37,17 @@ class Transaction:
     services: Services
     messages: Messages
     positions: Positions
+    sealed: Sealed
 
     @classmethod
-    def over(cls, connection: AsyncConnection) -> Transaction:
+    def over(cls, connection: SteadyConnection) -> Transaction:
         """The repositories, all on one connection."""
         return cls(
             Operations(connection),
             Services(connection),
             Messages(connection),
             Positions(connection),
+            Sealed(connection),
         )
 
 
@@ -89,14 +93,24 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """All of it is kept, or, if the block raises, none of it."""
-        async with self._engine.begin() as connection:
-            yield Transaction.over(connection)
+        """All of it is kept, or, if the block raises or is cancelled, none of it."""
+        connection = self._engine.connect()
+        try:
+            await finished(_started(connection))
+            yield Transaction.over(SteadyConnection(connection))
+            await finished(connection.commit())
+        finally:
+            if connection.sync_connection is not None:
+                await finished(connection.close())
 
     async def aclose(self) -> None:
         """Let go of the file."""
         await self._engine.dispose()
         self._lock.close()
+
+
+async def _started(connection: AsyncConnection) -> None:
+    await connection.start()
 
 
 def sqlite_path(url: str) -> Path:

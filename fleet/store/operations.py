@@ -8,9 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.operations import Operation, State, operation_id
+from fleet.store.steady import SteadyConnection
 from fleet.store.tables import operations
 
 _UNENDED = [state.value for state in State if not state.ended]
@@ -20,7 +20,7 @@ _FIELDS = [operations.c[name] for name in Operation.__dataclass_fields__]
 class Operations:
     """The operations table, within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: SteadyConnection) -> None:
         self._connection = connection
 
     async def file(self, found: Iterable[Operation]) -> list[Operation]:
@@ -104,7 +104,8 @@ class Operations:
         return await self._column(name, operations.c.cancelled_by)
 
     async def _column(self, name: str, column: sa.Column[str]) -> str | None:
-        return await self._connection.scalar(sa.select(column).where(operations.c.id == name))
+        found = await self._connection.scalar(sa.select(column).where(operations.c.id == name))
+        return None if found is None else str(found)
 
     async def _update(self, name: str, **values: object) -> None:
         await self._connection.execute(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fleet.store.steady import SteadyConnection
 from fleet.store.tables import sync_position
 
 
@@ -29,7 +29,7 @@ class Position:
 class Positions:
     """The sync_position table, within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: SteadyConnection) -> None:
         self._connection = connection
 
     async def get(self, user_id: str) -> Position:

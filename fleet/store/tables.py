@@ -86,3 +86,12 @@ messages = sa.Table(
     sa.Column("event_id", sa.String, nullable=True),
     sa.Column("done", sa.Boolean, nullable=False, index=True),
 )
+
+sealed = sa.Table(
+    "sealed",
+    metadata,
+    sa.Column("event_id", sa.String, primary_key=True),
+    sa.Column("room", sa.String, nullable=False),
+    sa.Column("event", sa.JSON, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)

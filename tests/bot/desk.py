@@ -11,6 +11,7 @@ from typing import Any
 from bot.intake import Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
+from bot.matrix.session import Reading
 from bot.worker import Worker
 from commands.grammar import Grammar
 from commands.verb import AnyVerb, Deps
@@ -64,7 +65,9 @@ class Desk:
         )
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
         self.worker = Worker(Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10))
-        self.intake = Intake(world.store, Grammar(verbs), ME, "!", self.worker.start)
+        self.intake = Intake(
+            world.store, Grammar(verbs), self.outbox, world.clock, ME, "!", self.worker.start
+        )
         self.sending = self._start(self.outbox)
 
     async def crash(self) -> None:
@@ -86,7 +89,7 @@ class Desk:
     async def hears(self, body: str, sender: str = ANN, age: float = 0, room: str = ROOM) -> str:
         """Somebody says something. The id it gets if it is a command."""
         message = self.message(body, sender, age, room)
-        await self.intake.file(f"s{self._count}", [message])
+        await self.intake.file(Reading(f"s{self._count}", (message,)))
         return operation_id(message.event_id)
 
     async def operation(self, name: str) -> Operation:

@@ -28,6 +28,19 @@ class Attempt:
     edits: str | None
 
 
+class Keys:
+    """A keyring in rooms that are not encrypted."""
+
+    async def tend(self) -> None:
+        """Nothing to tend."""
+
+    async def request(self, room: str, event: Mapping[str, Any]) -> None:
+        """Nothing to ask for."""
+
+    def open(self, room: str, event: Mapping[str, Any]) -> None:
+        """Nothing opens."""
+
+
 @dataclass
 class Homeserver:
     """Takes events, once per transaction id, unless told to do otherwise."""
@@ -42,6 +55,7 @@ class Homeserver:
         default_factory=dict
     )
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    keyring: Keys = field(default_factory=lambda: Keys())
 
     def __post_init__(self) -> None:
         self.open.set()

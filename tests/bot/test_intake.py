@@ -3,6 +3,7 @@
 import pytest
 
 from bot.intake import Intake
+from bot.matrix.session import Reading
 from commands.grammar import Grammar
 from commands.verbs import all_verbs
 from domain.operations import operation_id
@@ -17,10 +18,11 @@ def worked():
 
 
 @pytest.fixture
-async def intake(store, worked):
+async def intake(store, worked, desk):
     async with store.transaction() as tx:
         await tx.positions.put(Position(ME, "DEVICE", None, "s0"))
-    return Intake(store, Grammar(all_verbs()), ME, "!", worked.append)
+    outbox, clock = desk.outbox, desk.world.clock
+    return Intake(store, Grammar(all_verbs()), outbox, clock, ME, "!", worked.append)
 
 
 async def kept(store):
@@ -30,7 +32,7 @@ async def kept(store):
 
 async def test_commands_are_filed_in_order_and_talk_is_not(intake, store, worked, desk):
     said = [desk.message(body) for body in ("!deploy tiny\n", "hello", "!ping", "!", "?ping")]
-    await intake.file("s1", said)
+    await intake.file(Reading("s1", tuple(said)))
     operations, token = await kept(store)
     assert [(o.text, o.changes) for o in operations] == [("deploy tiny", True), ("ping", False)]
     assert operations == worked
@@ -41,14 +43,22 @@ async def test_commands_are_filed_in_order_and_talk_is_not(intake, store, worked
 
 async def test_an_event_delivered_twice_is_one_operation(intake, store, worked, desk):
     message = desk.message("!ping")
-    await intake.file("s1", [message, message])
-    await intake.file("s2", [message])
+    await intake.file(
+        Reading(
+            "s1",
+            (
+                message,
+                message,
+            ),
+        )
+    )
+    await intake.file(Reading("s2", (message,)))
     assert len(worked) == 1
     assert (await kept(store))[1] == "s2"
 
 
 async def test_a_command_nobody_knows_is_filed_so_that_it_is_answered(intake, worked, desk):
-    await intake.file("s1", [desk.message("!dploy tiny")])
+    await intake.file(Reading("s1", (desk.message("!dploy tiny"),)))
     assert [(o.text, o.changes) for o in worked] == [("dploy tiny", False)]
 
 
@@ -57,13 +67,21 @@ async def test_nothing_is_worked_on_that_was_not_kept(intake, store, worked, des
     bad = desk.message("!ping")
     object.__setattr__(bad, "room", None)
     with pytest.raises(Exception, match="NOT NULL"):
-        await intake.file("s1", [desk.message("!ping"), bad])
+        await intake.file(
+            Reading(
+                "s1",
+                (
+                    desk.message("!ping"),
+                    bad,
+                ),
+            )
+        )
     assert worked == []
     assert await kept(store) == ([], "s0")
 
 
 async def test_the_bots_own_operations_are_filed_once(intake, worked, desk):
-    await intake.file("s1", [desk.message("!ping")])
+    await intake.file(Reading("s1", (desk.message("!ping"),)))
     own = worked.pop()
     await intake.file_own(own)
     assert worked == []
@@ -71,5 +89,5 @@ async def test_the_bots_own_operations_are_filed_once(intake, worked, desk):
 
 async def test_text_of_any_kind_is_kept_as_it_was_said(intake, store, desk):
     text = "infer tiny <b>\n🦀 \x00\u2028 'x' \"y\""
-    await intake.file("s1", [desk.message(f"!{text}")])
+    await intake.file(Reading("s1", (desk.message(f"!{text}"),)))
     assert (await kept(store))[0][0].text == text

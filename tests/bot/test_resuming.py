@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bot.matrix.session import Reading
 from domain.operations import State, operation_id
 from tests.fleet.world import until
 
@@ -55,7 +56,7 @@ async def test_an_operation_that_ended_is_not_run_again(desk, homeserver):
     await desk.says("!deploy tiny tiny://ops")
     told = homeserver.shown()
     await desk.restart()
-    await desk.intake.file("s9", [])
+    await desk.intake.file(Reading("s9"))
     assert await desk.says("!ping") == "pong"
     assert homeserver.shown() == [*told, "pong"]
 

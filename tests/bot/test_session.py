@@ -17,12 +17,18 @@ class Reader:
 
     def __init__(self, homeserver, clock, token="s0"):
         self.homeserver, self.filed, self.failures = homeserver, [], []
-        self.session = Session(homeserver, self._file, self._welcome, clock, token)
+        self.session = Session(
+            homeserver, self._file, self._still_sealed, self._welcome, clock, token
+        )
+        self.sealed = []
 
-    async def _file(self, token, messages):
+    async def _file(self, reading):
         if self.failures:
             raise self.failures.pop(0)
-        self.filed.append((token, [message.event_id for message in messages]))
+        self.filed.append((reading.token, [message.event_id for message in reading.said]))
+
+    async def _still_sealed(self):
+        return self.sealed
 
     def _welcome(self, invitation):
         return invitation.sender == ANN

@@ -34,8 +34,8 @@ def test_endpoints_are_listed_by_service_in_order(endpoints):
     endpoints.admit(OTHER, "http://other", capacity=1)
     endpoints.admit(TWO, "http://two", capacity=2)
     assert endpoints.of("tiny") == (
-        Endpoint("tiny", ONE, "http://one", capacity=4, in_flight=0, admitted=True),
-        Endpoint("tiny", TWO, "http://two", capacity=2, in_flight=0, admitted=True),
+        Endpoint("tiny", ONE, "", "http://one", capacity=4, in_flight=0, admitted=True),
+        Endpoint("tiny", TWO, "", "http://two", capacity=2, in_flight=0, admitted=True),
     )
     assert endpoints.services() == {"tiny", "other"}
     assert endpoints.of("unknown") == ()

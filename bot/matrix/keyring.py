@@ -1,0 +1,133 @@
+"""The device's keys, as nio keeps them: upkeep after each sync, and late readings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nio
+import structlog
+from nio.exceptions import EncryptionError
+from pydantic import SecretStr
+
+from bot.matrix.inbound import Event
+from domain.errors import OpsError, Unreachable
+
+log = structlog.get_logger()
+
+_ROUNDS = 3
+"""How often to try: people may join, and devices appear, while keys are being shared."""
+
+Ask = Callable[[Awaitable[Any]], Awaitable[Any]]
+"""Awaits a call of nio's and raises what it answers for errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStore:
+    """Where a device's keys are kept, and under what passphrase."""
+
+    folder: Path
+    passphrase: SecretStr
+
+
+class Keyring:
+    """What end-to-end encryption needs done besides sending and reading."""
+
+    def __init__(self, client: nio.AsyncClient, ask: Ask) -> None:
+        self._client = client
+        self._ask = ask
+
+    async def tend(self) -> None:
+        """Publish our keys, learn those of others, answer who asked for some.
+
+        Never raises: what fails now is due again after the next sync.
+        """
+        client = self._client
+        if client.olm is None:
+            return
+        try:
+            if client.should_upload_keys:
+                await self._ask(client.keys_upload())
+            if client.should_query_keys:
+                await self._ask(client.keys_query())
+            if client.should_claim_keys:
+                await self._ask(client.keys_claim(client.get_users_for_key_claiming()))
+            for answer in await self._ask(client.send_to_device_messages()):
+                if isinstance(answer, nio.ErrorResponse):
+                    log.warning("to-device message not sent", why=str(answer.message))
+        except (OpsError, nio.LocalProtocolError) as error:
+            log.warning("keys not tended", why=str(error))
+
+    async def share(self, room: str) -> None:
+        """See that all devices in an encrypted room have the key of what is said there next.
+
+        Raises what `ask` raises, and Unreachable while a device could not be told: say nothing
+        then, for it would never be able to read it. nio by itself goes on without it, or stays
+        in this for good when cancelled. Once at a time for each room.
+        """
+        client = self._client
+        if not client.rooms[room].members_synced:
+            await self._ask(client.joined_members(room))
+        for _ in range(_ROUNDS):
+            if client.should_query_keys:
+                await self._ask(client.keys_query())
+            if not client.olm.should_share_group_session(room) and not self._untold(room):
+                return
+            await self._share(room)
+        raise Unreachable(f"not everybody in {room} could be given its key")
+
+    async def _share(self, room: str) -> None:
+        client = self._client
+        session = client.olm.outbound_group_sessions.get(room)
+        if session is not None and not session.expired:
+            session.shared = False  # nio goes on with those who were not told
+        if missing := client.get_missing_sessions(room):
+            await self._ask(client.keys_claim(missing))
+        try:
+            await self._ask(client.share_group_session(room, ignore_unverified_devices=True))
+        finally:
+            if left := client.sharing_session.pop(room, None):
+                left.set()
+
+    def _untold(self, room: str) -> set[tuple[str, str]]:
+        """Devices that could be told the key and were not."""
+        client = self._client
+        session = client.olm.outbound_group_sessions.get(room)
+        if session is None:
+            return set()
+        able: set[tuple[str, str]] = {
+            (user, device.id)
+            for user in client.rooms[room].users
+            for device in client.device_store.active_user_devices(user)
+            if device.id != client.device_id and client.olm.session_store.get(device.curve25519)
+        }
+        return able - session.users_shared_with - session.users_ignored
+
+    def open(self, room: str, event: Event) -> Event | None:
+        """The event in clear, now that its key may have come; None while it has not."""
+        parsed = nio.Event.parse_encrypted_event(dict(event))
+        if not isinstance(parsed, nio.MegolmEvent):
+            return None
+        parsed.room_id = room
+        try:
+            opened = self._client.decrypt_event(parsed)
+        except EncryptionError:
+            return None
+        source: Event = opened.source
+        return source
+
+    async def request(self, room: str, event: Event) -> None:
+        """Ask our own devices and the sender's for the key of an event. Never raises."""
+        parsed = nio.Event.parse_encrypted_event(dict(event))
+        if not isinstance(parsed, nio.MegolmEvent):
+            return
+        parsed.room_id = room
+        client = self._client
+        for user, device in ((client.user_id, "*"), (parsed.sender, parsed.device_id)):
+            message = parsed.as_key_request(user, client.device_id, device_id=device)
+            try:
+                await self._ask(client.to_device(message))
+            except (OpsError, nio.LocalProtocolError) as error:
+                log.warning("key not asked for", event_id=parsed.event_id, why=str(error))
