@@ -21,7 +21,23 @@ CONFIG = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands; `demo` brings much along and is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, for help."""
+        return sorted([*super().list_commands(ctx), "demo"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name != "demo":
+            return super().get_command(ctx, cmd_name)
+        from bot.demo.command import demo
+
+        return demo
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def gantry() -> None:
     """Deploy, scale and talk to model servers from a Matrix room."""
 
@@ -76,9 +92,6 @@ def version() -> None:
 
 def main() -> None:
     """The `gantry` command."""
-    from bot.demo.command import demo
-
-    gantry.add_command(demo)
     gantry(prog_name="gantry")
 
 

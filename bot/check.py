@@ -10,18 +10,18 @@ import click
 from pydantic import SecretStr
 
 from bot.clock import SystemClock
-from bot.house import key_store, open_targets, recovery_key
 from bot.matrix.api import MatrixApi
 from bot.matrix.cross_signing import ensure_identity, reset_identity, trust
 from bot.matrix.login import log_in
 from bot.matrix.own_device import OwnDevice
 from bot.matrix.recovery_key import RecoveryKey
+from bot.parts import credentials, key_store, open_targets, recovery_key
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from fleet.store.database import Store, sqlite_path
 from inference.client import open_session
 from inference.probe import Prober
-from ops_config.load import load, secret
+from ops_config.load import load
 from ops_config.settings import Settings
 
 
@@ -57,9 +57,7 @@ async def _tell(what: str, attempt: Callable[[], Awaitable[str]]) -> bool:
 
 
 async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: bool) -> str:
-    matrix = settings.matrix
-    password = secret(matrix.password_file, matrix.password_env, "the bot's password")
-    token = secret(matrix.access_token_file, matrix.access_token_env, "the bot's access token")
+    matrix, given = settings.matrix, credentials(settings)
     try:
         store = await Store.open(sqlite_path(settings.state.url))
     except Busy as error:
@@ -68,9 +66,9 @@ async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: boo
         return f"{error.summary}, so it and its login work; stop it to have its device checked"
     api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
     try:
-        position = await log_in(api, store, password, token)
-        rooms = [await _room(api, name) for name in settings.rooms]
-        device = await _device(api, recovery, password, new=new)
+        position = await log_in(api, store, given, SystemClock())
+        rooms = [await _room(api, name) for name in (*settings.rooms, matrix.admin_room) if name]
+        device = await _device(api, recovery, given.password, new=new)
     finally:
         await api.aclose()
         await store.aclose()

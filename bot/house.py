@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,25 +15,28 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.clock import SystemClock
+from bot.health import Pulse, answering
 from bot.intake import Intake
-from bot.matrix.api import Invitation, MatrixApi, RateLimited
-from bot.matrix.keyring import KeyStore
+from bot.matrix.admins import Admins
+from bot.matrix.answers import RateLimited
+from bot.matrix.api import MatrixApi
+from bot.matrix.doorkeeper import Doorkeeper
+from bot.matrix.entering import Entrance, resolve
 from bot.matrix.login import log_in
 from bot.matrix.outbox import Outbox
-from bot.matrix.recovery_key import RecoveryKey
+from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
+from bot.matrix.upgrades import Upgrades
 from bot.matrix.vouching import Vouching
-from bot.private_file import write_private
+from bot.parts import credentials, key_store, may_invite, open_targets, recovery_key
 from bot.worker import Worker
 from commands.grammar import Grammar
+from commands.rooms import RoomBook
 from commands.verb import Deps
 from commands.verbs import all_verbs
-from deployers import registry
-from deployers.protocol import Deployer, Tools
-from domain.access import Policy
+from deployers.protocol import Tools
 from domain.clock import Clock
-from domain.errors import OpsError, Unreachable
-from domain.people import Person, Role
+from domain.errors import Unreachable
 from fleet.cancellations import Cancellations
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
@@ -44,11 +46,14 @@ from inference.asking import Models
 from inference.client import Timeouts, open_session
 from inference.endpoints import Endpoints
 from inference.probe import Prober
-from ops_config.load import secret
 from ops_config.settings import Settings
 from ops_config.values import policy
 
 log = structlog.get_logger()
+
+TALK, ANSWERS = 0.1, 1.0
+"""Seconds that quick answers get to be worked out, and to be sent, before the rooms are read
+again. A longer one goes on meanwhile."""
 
 GRACE = 5.0
 """Seconds that talk gets to finish, and then the outbox to empty, when the bot is stopped."""
@@ -63,14 +68,19 @@ class House:
     keeper: Keeper
     worker: Worker
     vouching: Vouching
+    doorkeeper: Doorkeeper
+    admins: Admins
+    renewal: Renewal
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the bot until `stop` is set. Raises OpsError when it cannot go on.
+async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) -> None:
+    """Run the bot until `stop` is set; set `opened` from when on that is looked at. Raises OpsError
+    when it cannot go on.
 
     Stopping leaves changes where they are: the next run finishes them.
     """
     async with open_house(settings) as house:
+        opened.set()
         await house.worker.resume()
         async with _running(house) as tasks:
             stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -87,16 +97,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
-    password = secret(matrix.password_file, matrix.password_env, "the bot's password")
-    token = secret(matrix.access_token_file, matrix.access_token_env, "the bot's access token")
+    given = credentials(settings)
     path = sqlite_path(settings.state.url)
     async with AsyncExitStack() as stack:
         store = await Store.open(path)
         stack.push_async_callback(store.aclose)
+        pulse = Pulse(store.flaw, clock)
+        if settings.monitoring.health is not None:
+            await stack.enter_async_context(answering(pulse, settings.monitoring.health))
         api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
         stack.push_async_callback(api.aclose)
-        position = await _patiently(lambda: log_in(api, store, password, token), clock)
-        rules = policy(settings, await room_ids(settings, api))
+        position = await _patiently(lambda: log_in(api, store, given, clock), clock)
+        book = await _room_book(settings, api, store)
         http = await stack.enter_async_context(open_session())
         prober = Prober(http, clock)
         deployers = open_targets(settings, Tools(prober, clock, path.parent))
@@ -110,57 +122,28 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             models,
             store,
             cancellations,
-            rules,
+            book,
             clock,
             clock.now(),
             __version__,
             matrix.prefix,
         )
-        yield _people(settings, deps, api, position, password)
+        house = _people(settings, deps, api, position, given.password)
+        pulse.session = house.session
+        yield house
 
 
-def key_store(settings: Settings) -> KeyStore:
-    """Where the device's encryption keys are kept: beside the state.
-
-    Without a passphrase in the settings one is made and kept next to them, which protects no
-    more than the file's permissions do. Raises ConfigError.
-    """
-    matrix = settings.matrix
-    folder = sqlite_path(settings.state.url).parent / "keys"
-    file = matrix.store_passphrase_file
-    if file is None:
-        file = folder / "passphrase"
-        if not file.exists():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(file, secrets.token_urlsafe(32))
-    passphrase = secret(file, None, "the key store's passphrase")
-    return KeyStore(folder, passphrase or SecretStr(""))
-
-
-def recovery_key(settings: Settings) -> RecoveryKey | None:
-    """The account's recovery key, if the settings name one. Raises ConfigError."""
-    text = secret(settings.matrix.recovery_key_file, None, "the recovery key")
-    return RecoveryKey.decode(text) if text else None
-
-
-def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
-    """A deployer for each target, connected to nothing yet."""
-    return {
-        name: registry.kind(target.model_dump()["kind"]).open(name, target, tools)
-        for name, target in settings.targets.items()
-    }
-
-
-async def room_ids(settings: Settings, api: MatrixApi) -> dict[str, str]:
-    """Alias -> room id, for the aliases in the settings that exist."""
-    found = {}
-    for name in settings.rooms:
-        if name.startswith("#"):
-            try:
-                found[name] = await api.room_id(name)
-            except OpsError as error:
-                log.warning("room not found", room=name, why=error.summary)
-    return found
+async def _room_book(settings: Settings, api: MatrixApi, store: Store) -> RoomBook:
+    """What is known of rooms so far."""
+    book = RoomBook(policy(settings), api.name, settings.matrix.admin_room)
+    async with store.transaction() as tx:
+        for room, successor in (await tx.rooms.successors()).items():
+            book.succeeded(room, successor)
+    try:
+        await resolve(api, book)
+    except (Unreachable, RateLimited) as error:
+        log.warning("rooms not looked up yet", why=error.summary)
+    return book
 
 
 def _people(
@@ -177,36 +160,53 @@ def _people(
     max_age = timedelta(seconds=matrix.max_command_age)
     worker = Worker(grammar, deps, outbox, max_age)
     store, clock = deps.store, deps.clock
-    intake = Intake(store, grammar, outbox, clock, matrix.user_id, matrix.prefix, worker.start)
+
+    async def answered() -> None:
+        await worker.quiet(TALK)
+        await outbox.settled(ANSWERS)
+
+    user_id, prefix = matrix.user_id, matrix.prefix
+    intake = Intake(store, grammar, outbox, clock, user_id, prefix, worker.start, answered)
+    refresh = SecretStr(position.refresh_token or "")
+    renewal = Renewal(api, store, refresh, position.access_until, clock)
+    api.line.renew = renewal.renew if position.refresh_token else None
+    admins = Admins(api, store, outbox, deps.rooms)
+    doorkeeper = _doorkeeper(settings, deps, api, outbox, admins)
     session = Session(
-        api, intake.file, intake.still_sealed, _welcome(deps.policy), clock, position.token
+        api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token
     )
     every = settings.monitoring.probe_every
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)
     vouching = Vouching(api, recovery_key(settings), password, session.open_late, clock)
-    return House(session, outbox, keeper, worker, vouching)
+    return House(session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal)
 
 
-def _welcome(rules: Policy) -> Any:
-    def welcome(invitation: Invitation) -> bool:
-        return rules.role(Person(invitation.sender, invitation.room)) >= Role.OPERATOR
-
-    return welcome
+def _doorkeeper(
+    settings: Settings, deps: Deps, api: MatrixApi, outbox: Outbox, admins: Admins
+) -> Doorkeeper:
+    book, prefix = deps.rooms, settings.matrix.prefix if settings.matrix.welcome else None
+    entrance = Entrance(api, deps.store, outbox, book, prefix)
+    upgrades = Upgrades(api, deps.store, book, entrance, admins, deps.clock)
+    invited_by = may_invite(settings, book.policy)
+    return Doorkeeper(api, entrance, upgrades, admins, invited_by, deps.clock)
 
 
 @asynccontextmanager
 async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """The three loops. One that ends takes the others, and the process, with it."""
+    """The loops. One of the first six that ends takes the others, and the process, with it."""
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "session": house.session.run(),
         "outbox": house.outbox.run(),
         "keeper": house.keeper.run(),
+        "doorkeeper": house.doorkeeper.run(),
+        "admins": house.admins.hear(house.outbox.forbidden),
+        "renewal": house.renewal.run(),
         "vouching": house.vouching.run(house.session.caught_up),
         "announce": _announce(house.session),
     }
     tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
     try:
-        yield tasks[:3]
+        yield tasks[:6]
     finally:
         for task in tasks:
             task.cancel()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from bot.matrix.content import notice
-from bot.matrix.inbound import Message, command
+from bot.matrix.content import brief, notice, tells_the_end
+from bot.matrix.gestures import Redaction
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
+from bot.requests import Requests
 from commands.grammar import Grammar
 from domain.clock import Clock
-from domain.operations import Operation, operation_id
+from domain.operations import Operation
 from fleet.store.database import Store, Transaction
 from fleet.store.messages import Message as Said
 from fleet.store.sealed import SealedEvent
 
 log = structlog.get_logger()
+
+AT_MOST = 100
+"""Readings in a row that brought nothing and whose token is not kept."""
 
 UNREADABLE = (
     "✗ I cannot read an encrypted message of {sender}: its key was not shared with me. "
@@ -38,33 +42,45 @@ class Intake:
         user_id: str,
         prefix: str,
         work: Callable[[Operation], None],
+        answered: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
-        self._grammar = grammar
+        self._requests = Requests(grammar, prefix)
         self._outbox = outbox
         self._clock = clock
         self._user_id = user_id
-        self._prefix = prefix
         self._work = work
+        self._answered = answered
+        self._passed_over = AT_MOST
 
     async def file(self, reading: Reading) -> None:
         """Keep what was said together with how far was read, then have it worked on.
 
-        After a crash on either side of the commit, nothing is lost and nothing is done twice.
+        After a crash on either side of the commit, nothing is lost and nothing is done twice. A
+        reading that brought nothing is mostly passed over: reading that little again costs less
+        than keeping every token. Commands are given a moment to be answered before the rooms are
+        read again, since each reading costs the homeserver as much as an answer does.
         """
-        found = [operation for each in reading.said if (operation := self._operation(each))]
+        if reading.nothing and self._passed_over < AT_MOST:
+            self._passed_over += 1
+            return
+        self._passed_over = 0
         async with self._store.transaction() as tx:
-            filed = await tx.operations.file(found)
+            filed = await self._requests.file(reading, tx)
             await tx.positions.reached(self._user_id, reading.token)
             await tx.sealed.drop(reading.opened)
             await tx.sealed.keep(reading.sealed)
             notices = [said for each in reading.sealed if (said := await self._notice(tx, each))]
+            for each in reading.redactions:
+                notices += await _taken_away(tx, each)
         for message in notices:
             self._outbox.deliver(message, final=True)
         for operation in filed:
             verb = operation.text.split(maxsplit=1)[0][:40]
             log.info("filed", operation=operation.id, sender=operation.sender, verb=verb)
             self._work(operation)
+        if filed and self._answered:
+            await self._answered()
 
     async def file_own(self, operation: Operation) -> None:
         """Keep an operation of the bot's own, then have it worked on."""
@@ -87,17 +103,16 @@ class Intake:
         text = UNREADABLE.format(sender=event.event.get("sender", "somebody"))
         return await tx.messages.want(key, event.room, notice(text))
 
-    def _operation(self, message: Message) -> Operation | None:
-        text = command(message.body, self._prefix)
-        if text is None:
-            return None
-        verb = self._grammar.verb(text)
-        return Operation(
-            id=operation_id(message.event_id),
-            origin=message.event_id,
-            room=message.room,
-            sender=message.sender,
-            text=text,
-            said_at=message.at,
-            changes=verb is not None and verb.changes,
-        )
+
+async def _taken_away(tx: Transaction, redaction: Redaction) -> list[Said]:
+    """A message of ours was taken away: it is edited no more.
+
+    An end it was about to tell is told by another, in short, rather than by nobody.
+    """
+    gone = await tx.messages.redact(redaction.room, redaction.event_id)
+    if gone is None:
+        return []
+    log.info("taken away", room=gone.room, key=gone.key)
+    if not tells_the_end(gone.wanted):
+        return [gone]
+    return [gone, await tx.messages.want(f"{gone.key}:end", gone.room, brief(gone.wanted))]

@@ -30,15 +30,19 @@ def run_until_stopped(config: Path, log_level: str) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
+    stop, opened = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(serve(settings, stop), name="serve")
+    serving = asyncio.create_task(serve(settings, stop, opened), name="serve")
     stopping = asyncio.create_task(stop.wait(), name="stop before start")
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    await serving
+    if stop.is_set() and not opened.is_set():
+        serving.cancel()  # it waits for the homeserver, perhaps for hours
+    await asyncio.wait({serving})
+    if not serving.cancelled():
+        serving.result()
 
 
 def _leave(error: OpsError, code: int) -> None:

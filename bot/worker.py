@@ -8,23 +8,22 @@ from datetime import timedelta
 
 import structlog
 
+from bot.ending import Ending
 from bot.matrix.content import Content, told
 from bot.matrix.live_reply import LiveReply
 from bot.matrix.outbox import Outbox
 from commands.access import Permit, own_permit, permit
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
-from commands.replies import Block, Reply, answering, duration, working
+from commands.replies import Block, Reply, answering, working
 from commands.verb import Deps
 from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
 from domain.progress import Progress
 from fleet.keeper import SENDER as KEEPER
+from fleet.store.messages import key_of
 
 log = structlog.get_logger()
-
-LONG = 60.0
-"""Seconds after which the end of an operation is worth a notification."""
 
 
 class Worker:
@@ -61,11 +60,15 @@ class Worker:
             log.info("resumed", operation=operation.id, state=str(operation.state))
             self.start(operation)
 
-    async def aclose(self, grace: float) -> None:
-        """Let what only talks finish within `grace` seconds; leave changes to the next run."""
+    async def quiet(self, seconds: float) -> None:
+        """Wait until what only talks has ended, but not longer than that."""
         talking = [task for task, changes in self._tasks.items() if not changes]
         if talking:
-            await asyncio.wait(talking, timeout=grace)
+            await asyncio.wait(talking, timeout=seconds)
+
+    async def aclose(self, grace: float) -> None:
+        """Let what only talks finish within `grace` seconds; leave changes to the next run."""
+        await self.quiet(grace)
         left = list(self._tasks)
         for task in left:
             task.cancel()
@@ -112,9 +115,11 @@ class Worker:
             return Reply.failed(operation.text.split()[0], error).marked_cancelled()
 
     def _permit(self, operation: Operation, parsed: Parsed) -> Permit:
+        rooms = self._deps.rooms
         if operation.sender == KEEPER:
-            return own_permit(operation, self._deps.policy)
-        return permit(operation, parsed.verb.role, self._deps.policy)
+            return own_permit(operation, rooms.policy)
+        name = rooms.name(operation.room)
+        return permit(operation, parsed.verb.role, rooms.policy, name)
 
     async def _started(self, operation: Operation, parsed: Parsed) -> Operation:
         service = getattr(parsed.request, "service", None)
@@ -127,14 +132,10 @@ class Worker:
         deps = self._deps
         now = deps.clock.now()
         async with deps.store.transaction() as tx:
-            kept = await tx.operations.get(operation.id) or operation
+            kept = await tx.operations.get(operation.id) if operation.changes else None
+            kept = kept or operation
             await tx.operations.ended(operation.id, state, reply.summary[:500], now)
-            content = self._content(kept, reply.blocks, state)
-            messages = [await tx.messages.want(_key(kept), kept.room, content)]
-            took = (now - (kept.started_at or now)).total_seconds()
-            if took > LONG and kept.sender != KEEPER:
-                call = self._call(kept, reply, state, took)
-                messages.append(await tx.messages.want(f"{_key(kept)}:call", kept.room, call))
+            messages = await Ending(kept, reply, state, deps.prefix).keep(tx, now)
         for message in messages:
             self._outbox.deliver(message, final=True)
         deps.cancellations.forget(operation.id)
@@ -154,19 +155,11 @@ class Worker:
 
         deps = self._deps
         return LiveReply(
-            _key(operation), operation.room, show, render, self._outbox, deps.store, deps.clock
+            key_of(operation.id), operation.room, show, render, self._outbox, deps.store, deps.clock
         )
 
     def _content(self, operation: Operation, blocks: Sequence[Block], state: State) -> Content:
         return told(blocks, operation, state, self._deps.prefix)
-
-    def _call(self, operation: Operation, reply: Reply, state: State, took: float) -> Content:
-        line = f"{operation.sender}: after {duration(took)}, {reply.summary}"
-        return told((line,), operation, state, self._deps.prefix, mention=operation.sender)
-
-
-def _key(operation: Operation) -> str:
-    return f"operation:{operation.id}"
 
 
 def _expired(operation: Operation) -> Reply:

@@ -33,12 +33,12 @@ async def ping(request: Ping, permit: Permit, deps: Deps, report: Report) -> Rep
 
 async def whoami(request: WhoAmI, permit: Permit, deps: Deps, report: Report) -> Reply:
     """What the asker may do in this room."""
-    place = permit.environment
+    place, room = permit.environment, permit.room_name or "This room"
     where = (
-        f"This room acts on {place.name}: {', '.join(place.targets)}, "
+        f"{room} acts on {place.name}: {', '.join(place.targets)}, "
         f"`{place.default_target}` unless said otherwise."
         if place
-        else "This room is bound to no environment: nothing can be changed from here."
+        else f"{room} is bound to no environment: nothing can be changed from here."
     )
     return Reply.done(f"You are {permit.person.mxid}, with the role {permit.role}.", where)
 

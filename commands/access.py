@@ -22,6 +22,8 @@ class Permit:
     environment: Environment | None
     operation: Operation
     seal: object
+    room_name: str = ""
+    """What people call the room; "" when it has no name."""
 
     def __post_init__(self) -> None:
         if self.seal is not _SEAL:
@@ -47,20 +49,20 @@ class Permit:
             )
 
 
-def permit(operation: Operation, needs: Role, policy: Policy) -> Permit:
+def permit(operation: Operation, needs: Role, policy: Policy, room_name: str = "") -> Permit:
     """Let an operation pass, or raise NotPermitted naming the role it takes and who has it."""
     person = Person(operation.sender, operation.room)
-    return _permit(operation, person, policy.role(person), needs, policy)
+    return _permit(operation, person, policy.role(person), needs, policy, room_name)
 
 
 def own_permit(operation: Operation, policy: Policy) -> Permit:
     """For the bot's own operations, such as repairs: as an operator of the room's environment."""
     person = Person(operation.sender, operation.room)
-    return _permit(operation, person, Role.OPERATOR, Role.OPERATOR, policy)
+    return _permit(operation, person, Role.OPERATOR, Role.OPERATOR, policy, "")
 
 
 def _permit(
-    operation: Operation, person: Person, role: Role, needs: Role, policy: Policy
+    operation: Operation, person: Person, role: Role, needs: Role, policy: Policy, room_name: str
 ) -> Permit:
     if role < needs:
         raise NotPermitted(
@@ -68,4 +70,4 @@ def _permit(
             + (f"is {role}" if role else "has no role here"),
             hint=f"who edits `access.{needs}` in the configuration can grant it",
         )
-    return Permit(person, role, policy.environment(person.room), operation, _SEAL)
+    return Permit(person, role, policy.environment(person.room), operation, _SEAL, room_name)

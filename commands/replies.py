@@ -94,7 +94,7 @@ def working(title: str, news: Progress, elapsed: float, operation: str) -> tuple
     lines: list[Block] = [" · ".join(parts)]
     if news.text:
         lines.append(Code(news.text[-300:]))
-    lines.append(f"`!cancel {operation}` stops it")
+    lines.append(f"React with ❌ or say `!cancel {operation}` to stop it")
     return tuple(lines)
 
 

@@ -10,9 +10,11 @@ from commands.outcomes import live
 from commands.replies import Reply, duration
 from commands.verb import Deps, Verb, argument
 from commands.words import NameWord
+from domain.errors import OpsError
 from domain.people import Role
 from domain.progress import Report
 from domain.services import ServiceSpec
+from fleet.keeper import ATTEMPTS
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,14 @@ async def remove(request: Named, permit: Permit, deps: Deps, report: Report) -> 
 
 async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Bring back replicas that went away."""
-    outcome = await change_existing(request.name, permit, deps, report, lambda before: before)
+    try:
+        outcome = await change_existing(request.name, permit, deps, report, lambda before: before)
+    except OpsError as error:
+        error.hint = (
+            f"`!logs {request.name}` may tell why; I try again, more and more rarely, and after "
+            f"{ATTEMPTS} times in a row leave it until somebody changes it"
+        )
+        raise
     if not outcome.changed:
         return Reply.done(f"✓ {request.name} needed no repair")
     ready = outcome.want.replicas

@@ -10,8 +10,9 @@ from typing import Any, Generic, TypeVar
 import click
 
 from commands.access import Permit
+from commands.conversation import Conversations
 from commands.replies import Reply
-from domain.access import Policy
+from commands.rooms import RoomBook
 from domain.clock import Clock
 from domain.people import Role
 from domain.progress import Report
@@ -29,11 +30,12 @@ class Deps:
     models: Models
     store: Store
     cancellations: Cancellations
-    policy: Policy
+    rooms: RoomBook
     clock: Clock
     started_at: datetime
     version: str
     prefix: str
+    conversations: Conversations = field(default_factory=Conversations)
 
 
 R = TypeVar("R")

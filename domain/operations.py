@@ -44,6 +44,10 @@ class Operation:
     summary: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    thread: str | None = None
+    """The root of the thread it was said in and is to be answered in; None for the timeline."""
+    quiet: bool = False
+    """True for a gesture rather than words: the room hears of it only when it was refused."""
 
 
 def operation_id(origin: str, length: int = 6) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from domain.errors import Unreachable
 from domain.replicas import ReplicaId
 
-
 Place = tuple[str, ReplicaId]
 """A target and a replica on it."""
 

@@ -14,6 +14,7 @@ from pydantic import (
     SerializeAsAny,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -60,6 +61,11 @@ class Section(BaseModel):
     )
 
 
+def _must_be_mxid(name: str, pattern: str) -> None:
+    if pattern != "*" and not re.match(_MXID, pattern):
+        raise ValueError(f"{name}: `{pattern}` is not a Matrix id such as @*:host")
+
+
 class MatrixSettings(Section):
     """The account the bot speaks with."""
 
@@ -75,6 +81,8 @@ class MatrixSettings(Section):
     """Or a file that holds an access token."""
     access_token_env: str | None = Field(None, examples=["MATRIX_TOKEN"])
     """Or the name of an environment variable that holds one."""
+    refresh_token_file: Path | None = Field(None, examples=["/run/secrets/matrix-refresh"])
+    """Or a file that holds a refresh token. It is used once: later ones are kept with the state."""
     store_passphrase_file: Path | None = Field(None, examples=["/run/secrets/matrix-store"])
     """A file that holds the passphrase of the key store; default: one made beside the keys."""
     recovery_key_file: Path | None = Field(None, examples=["/run/secrets/matrix-recovery"])
@@ -85,9 +93,27 @@ class MatrixSettings(Section):
     max_command_age: Duration = Field(600.0, examples=["10m"])
     """An older command, sent while the bot was away, is answered "expired" and not run."""
 
+    invites_from: tuple[str, ...] | None = Field(None, examples=[["@*:example.org"]])
+    """Whose invitations into rooms are taken: Matrix ids, in which `*` stands for anything;
+    default: those of every operator. Others are declined."""
+    welcome: bool = True
+    """Whether the bot says what it is, once, in each room it joins."""
+    admin_room: str | None = Field(None, pattern=r"^[#!]\S+$", examples=["#admins:example.org"])
+    """A room, by id or alias, where the bot tells what is wrong with other rooms: that it was put
+    out of one, or may not speak there. The log has it in any case."""
+
+    @model_validator(mode="after")
+    def _no_strange_inviters(self) -> MatrixSettings:
+        for pattern in self.invites_from or ():
+            _must_be_mxid("invites_from", pattern)
+        return self
+
     @model_validator(mode="after")
     def _one_way_in(self) -> MatrixSettings:
-        ways = ("password_file", "password_env", "access_token_file", "access_token_env")
+        ways = (
+            *("password_file", "password_env", "access_token_file", "access_token_env"),
+            "refresh_token_file",
+        )
         given = [way for way in ways if getattr(self, way) is not None]
         if len(given) != 1:
             said = f"both {' and '.join(given)}" if given else "none of them"
@@ -133,8 +159,7 @@ class AccessSettings(Section):
     def _no_power_levels_yet(self) -> AccessSettings:
         for name in ("viewer", "operator", "admin"):
             for pattern in getattr(self, name):
-                if pattern != "*" and not re.match(_MXID, pattern):
-                    raise ValueError(f"{name}: `{pattern}` is not a Matrix id such as @*:host")
+                _must_be_mxid(name, pattern)
         return self
 
 
@@ -143,6 +168,16 @@ class MonitoringSettings(Section):
 
     probe_every: Duration = Field(10.0, examples=["10s"])
     """How often what runs is compared with what should."""
+    health: str | None = Field(None, examples=["127.0.0.1:8482"])
+    """Where `/healthz` and `/readyz` are served, as host:port; default: nowhere."""
+
+    @field_validator("health")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        host, _, port = (value or "").rpartition(":")
+        if value is not None and not (host and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError("is not host:port, such as 127.0.0.1:8482")
+        return value
 
 
 def _target(value: Any) -> Any:

@@ -9,15 +9,19 @@ from domain.people import Role
 from ops_config.settings import AccessSettings, EnvironmentSettings, Settings
 
 
-def policy(settings: Settings, room_ids: Mapping[str, str]) -> Policy:
-    """Who may do what. `room_ids` maps the aliases in the settings to room ids."""
+def policy(settings: Settings) -> Policy:
+    """Who may do what. Its rooms go by the ids and aliases of the settings."""
     rooms = {
-        room_ids.get(name, name): environment(
-            room.environment, settings.environments[room.environment]
-        )
+        name: environment(room.environment, settings.environments[room.environment])
         for name, room in settings.rooms.items()
     }
     return Policy(_roles(settings.access), rooms)
+
+
+def inviters(settings: Settings) -> Subjects | None:
+    """Whose invitations are taken; None for those of every operator."""
+    listed = settings.matrix.invites_from
+    return None if listed is None else Subjects(listed)
 
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:

@@ -103,6 +103,7 @@ def demo_config(folder: Path, homeserver: Homeserver, bot: str, you: str) -> dic
             "user_id": bot,
             "password_file": str(folder / "bot-password"),
             "recovery_key_file": str(folder / "recovery-key"),
+            "welcome": False,  # the demo has its own first words
         },
         "state": {"url": f"sqlite:///{folder / 'gantry.db'}"},
         "environments": {"demo": {"targets": ["local", "stage"], "default_target": "local"}},

@@ -2,104 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import nio
 from pydantic import SecretStr
 
+from bot.matrix.answers import NotThere
 from bot.matrix.inbound import Event
-from bot.matrix.keyring import Keyring, KeyStore
-from domain.errors import OpsError, Refused, Unreachable
+from bot.matrix.keyring import DeviceStore, Keyring, KeyStore
+from bot.matrix.line import Line
+from bot.matrix.news import FILTER, TYPES, Invitation, Sync, invitations_filter, inviter, news
+from domain.errors import Unreachable
 
 SYNC_TIMEOUT = 30_000
 """Milliseconds the homeserver may hold an answer back when nothing happens."""
 
-_TYPES = ["m.room.message", "m.room.encrypted", "m.room.member", "m.room.encryption"]
-_NOTHING: dict[str, list[str]] = {"types": []}
-FILTER: dict[str, Any] = {
-    "presence": _NOTHING,
-    "account_data": _NOTHING,
-    "room": {
-        "timeline": {"limit": 200, "types": _TYPES},
-        "state": {"lazy_load_members": True, "types": ["m.room.member", "m.room.encryption"]},
-        "ephemeral": _NOTHING,
-        "account_data": _NOTHING,
-    },
-}
-"""The default of 10 events a room and sync loses commands whenever 11 come at once."""
+_V3 = "/_matrix/client/v3"
+_VIA = ("via", "server_name")
+"""What servers call it since Matrix 1.12, and before."""
 
+UPLOAD_TIMEOUT = 300.0
+"""Seconds one file may take."""
 
-SURE_FOR = 0.25
+SURE_FOR = 1.0
 """Seconds for which a room that was found unencrypted is not asked about again."""
-
-_KEY_EVENTS = (nio.RoomKeyEvent, nio.ForwardedRoomKeyEvent)
-
-
-class LoggedOut(OpsError):
-    """The homeserver no longer takes our token: nothing will work until somebody acts."""
-
-
-class TooLarge(OpsError):
-    """The homeserver will not take an event of that size."""
-
-
-class RateLimited(OpsError):
-    """The homeserver asks us to wait."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the homeserver asks for {seconds:.1f} s of patience")
-        self.seconds = seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """What happened in one room since the last sync."""
-
-    room: str
-    events: tuple[Event, ...]
-    limited: bool
-    """True when there is more between the last sync and the first of these events."""
-    before: str | None
-    """Where to go on backwards from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """Somebody wants us in a room."""
-
-    room: str
-    sender: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sync:
-    """One answer of the homeserver to "what is new?"."""
-
-    token: str
-    timelines: tuple[Timeline, ...]
-    invitations: tuple[Invitation, ...]
-    keys_came: bool = False
-    """True when keys came with it, so that events that were sealed may open now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the homeserver said to a request that nio does not know."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @property
-    def errcode(self) -> str | None:
-        """Matrix's code for what is wrong, if something is."""
-        return self.body.get("errcode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +51,7 @@ class MatrixApi:
     def __init__(self, homeserver: str, user_id: str, keys: KeyStore) -> None:
         keys.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = nio.AsyncClientConfig(
-            store=nio.store.SqliteStore,
+            store=DeviceStore,
             pickle_key=keys.passphrase.get_secret_value(),
             store_sync_tokens=False,
             max_limit_exceeded=0,
@@ -127,9 +61,13 @@ class MatrixApi:
         self._client = nio.AsyncClient(
             homeserver, user_id, store_path=str(keys.folder), config=config
         )
+        self.line = Line(self._client)
+        self._ask, self.request = self.line.ask, self.line.request
         self.keyring = Keyring(self._client, self._ask)
         self.user_id = user_id
         self._sure_until: dict[str, float] = {}
+        self._all_known = False
+        """True once every room we are in was seen."""
 
     @property
     def client(self) -> nio.AsyncClient:
@@ -157,13 +95,13 @@ class MatrixApi:
 
     async def whoami(self, token: SecretStr) -> Login:
         """Whose token this is. Raises LoggedOut if it is nobody's."""
-        self._client.access_token = token.get_secret_value()
+        self.line.use(token)
         answer = await self._ask(self._client.whoami())
         return Login(answer.user_id, answer.device_id or "", token)
 
     async def sync(self, since: str | None, *, everything: bool = False) -> Sync:
         """Wait for news. `everything` asks for the rooms' state too, as at each start."""
-        self._client.next_batch = since or ""  # nio passes over an answer it has seen before
+        self._client.next_batch = ""  # else nio passes over an answer that goes no further
         answer = await self._ask(
             self._client.sync(
                 timeout=0 if everything else SYNC_TIMEOUT,
@@ -172,21 +110,21 @@ class MatrixApi:
                 full_state=everything or None,
             )
         )
-        timelines = tuple(
-            Timeline(
-                room,
-                tuple(event.source for event in info.timeline.events),
-                bool(info.timeline.limited),
-                info.timeline.prev_batch,
-            )
-            for room, info in answer.rooms.join.items()
+        brought = news(answer, self.user_id, self.name)
+        for room in brought.left:
+            self._client.rooms.pop(room, None)
+        self._all_known = self._all_known or everything
+        return brought
+
+    async def invitations(self) -> tuple[Invitation, ...]:
+        """Every room that somebody wants us in, however long ago they said so."""
+        looking_for = json.dumps(invitations_filter(time.time_ns()))
+        path = f"{_V3}/sync?timeout=0&filter={quote(looking_for, safe='')}"
+        rooms = (await self.request("GET", path)).expected().get("rooms", {})
+        return tuple(
+            Invitation(room, inviter(info["invite_state"]["events"], self.user_id))
+            for room, info in rooms.get("invite", {}).items()
         )
-        invitations = tuple(
-            Invitation(room, self._inviter(info.invite_state))
-            for room, info in answer.rooms.invite.items()
-        )
-        keys = any(isinstance(event, _KEY_EVENTS) for event in answer.to_device_events)
-        return Sync(answer.next_batch, timelines, invitations, keys)
 
     async def earlier(self, room: str, before: str, until: str) -> tuple[list[Event], str | None]:
         """A page of events before one point and after another, newest first, and where the
@@ -198,7 +136,7 @@ class MatrixApi:
                 end=until,
                 limit=500,
                 direction=nio.MessageDirection.back,
-                message_filter={"types": _TYPES},
+                message_filter={"types": TYPES},
             )
         )
         return [event.source for event in answer.chunk], answer.end
@@ -216,9 +154,49 @@ class MatrixApi:
         )
         return str((await self._ask(call)).event_id)
 
-    async def join(self, room: str) -> None:
-        """Accept an invitation. Raises as `send` does."""
-        await self._ask(self._client.join(room))
+    async def upload(
+        self, data: bytes, name: str, mimetype: str, *, encrypt: bool
+    ) -> dict[str, Any]:
+        """Put a file on the homeserver. Returns what a message that offers it says of it.
+
+        Encrypted, the homeserver carries what it cannot read: the key is in the message. Raises
+        as `send` does.
+        """
+        keys: dict[str, Any] = {}
+
+        async def put() -> Any:
+            async with asyncio.timeout(UPLOAD_TIMEOUT):
+                answer, made = await self._client.upload(
+                    io.BytesIO(data), mimetype, None if encrypt else name, encrypt, None, len(data)
+                )
+            keys.update(made or {})
+            return answer
+
+        url = str((await self._ask(put())).content_uri)
+        where = {"file": {**keys, "url": url}} if encrypt else {"url": url}
+        return {**where, "info": {"mimetype": mimetype, "size": len(data)}}
+
+    async def join(self, room: str, via: Sequence[str] = ()) -> None:
+        """Go into a room, by way of these servers if ours does not know it. Raises as `send`."""
+        servers = "&".join(f"{key}={quote(each)}" for each in via for key in _VIA)
+        path = f"{_V3}/join/{quote(room, safe='')}?{servers}"
+        (await self.request("POST", path, {})).expected()
+
+    async def state(self, room: str, kind: str) -> Event | None:
+        """A state event of a room as it is now, whole; None when the room has none. Raises as
+        `send` does."""
+        path = f"{_V3}/rooms/{quote(room, safe='')}/state/{kind}/?format=event"
+        answer = await self.request("GET", path)
+        return None if answer.errcode == "M_NOT_FOUND" else answer.expected()
+
+    def knows(self, room: str) -> bool:
+        """Whether a sync has shown us in that room."""
+        return room in self._client.rooms
+
+    def name(self, room: str) -> str:
+        """What people call a room; "" when it has no name."""
+        known = self._client.rooms.get(room)
+        return str((known and known.named_room_name()) or "")
 
     async def leave(self, room: str) -> None:
         """Decline an invitation, or go."""
@@ -229,21 +207,10 @@ class MatrixApi:
         answer = await self._ask(self._client.room_resolve_alias(alias))
         return str(answer.room_id)
 
-    async def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> Answer:
-        """A call that nio does not know, `path` from `/_matrix` on, with our access token.
-
-        Whatever the homeserver answers is returned; raises Unreachable when it does not.
-        """
-        data = None if body is None else json.dumps(body)
-        headers = {"Authorization": f"Bearer {self._client.access_token}"}
-        try:
-            response = await self._client.send(method, path, data, headers)
-            answer = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unreachable(f"the homeserver does not answer: {error or 'timeout'}") from error
-        return Answer(response.status, answer if isinstance(answer, dict) else {})
+    async def is_encrypted(self, room: str) -> bool:
+        """Whether the room is encrypted, asked now. Raises Unreachable when that cannot be told."""
+        await self._be_sure(room)
+        return self.encrypted(room)
 
     def encrypted(self, room: str) -> bool:
         """Whether the room is known to be encrypted."""
@@ -256,11 +223,13 @@ class MatrixApi:
         Encryption may have been turned on since the last sync. Once on, it stays on.
         """
         known = self._client.rooms.get(room)
+        if known is None and self._all_known:
+            raise NotThere(f"the bot is not in {room}")
         if known is None:
             raise Unreachable(f"{room} is not known yet")
         if known.encrypted or time.monotonic() < self._sure_until.get(room, 0.0):
             return
-        path = f"/_matrix/client/v3/rooms/{quote(room, safe='')}/state/m.room.encryption"
+        path = f"{_V3}/rooms/{quote(room, safe='')}/state/m.room.encryption"
         answer = await self.request("GET", path)
         if answer.status == 200:
             known.encrypted = True
@@ -271,35 +240,3 @@ class MatrixApi:
     async def aclose(self) -> None:
         """Close connections; the device stays."""
         await self._client.close()
-
-    def _inviter(self, state: list[Any]) -> str:
-        for event in state:
-            if getattr(event, "state_key", None) == self.user_id:
-                return str(event.sender)
-        return ""
-
-    async def _ask(self, call: Any) -> Any:
-        try:
-            answer = await call
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"the homeserver does not answer: {error or 'timeout'}") from error
-        if isinstance(answer, nio.ErrorResponse):
-            raise _error(answer)
-        return answer
-
-
-def _error(answer: nio.ErrorResponse) -> OpsError:
-    status = str(answer.status_code or "")
-    said = f"{answer.message or 'no reason given'} ({status or 'no code'})"
-    if status in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED"):
-        return LoggedOut(
-            f"the homeserver no longer accepts the bot's login: {said}",
-            hint="check the account, then remove the old login or give a new token or password",
-        )
-    if status == "M_LIMIT_EXCEEDED" or answer.retry_after_ms:
-        return RateLimited((answer.retry_after_ms or 5000) / 1000)
-    if status == "M_TOO_LARGE":
-        return TooLarge(said)
-    if status.startswith("M_") and status != "M_UNKNOWN":
-        return Refused(f"the homeserver says no: {said}")
-    return Unreachable(f"the homeserver answered oddly: {said}")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from bot.matrix.api import Answer, LoggedOut, RateLimited
+from bot.matrix.answers import Answer, LoggedOut, RateLimited
 from domain.errors import OpsError, Refused, Unreachable
 
 Request = Callable[[str, str, Mapping[str, Any] | None], Awaitable[Answer]]

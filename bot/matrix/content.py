@@ -34,7 +34,8 @@ def told(
     by default notifies nobody.
     """
     blocks = [_prefixed(block, prefix) for block in blocks]
-    text, rich = _shortened(plain(blocks)), html(blocks)
+    rest = "; the whole text is in the thread of this message" if state.ended else ""
+    text, rich = _shortened(plain(blocks), rest), html(blocks)
     content: Content = {
         "msgtype": "m.text" if mention else "m.notice",
         "body": text,
@@ -43,9 +44,27 @@ def told(
     }
     if _weight(rich) <= LIMIT:
         content |= {"format": "org.matrix.custom.html", "formatted_body": rich}
-    if operation.origin.startswith("$"):
-        content["m.relates_to"] = {"m.in_reply_to": {"event_id": operation.origin}}
+    if operation.origin.startswith("$") and not operation.quiet:
+        content["m.relates_to"] = _relation(operation)
     return content
+
+
+def overflow(blocks: Sequence[Block], prefix: str) -> str | None:
+    """The whole text, where `told` shows only its two ends."""
+    text = plain([_prefixed(block, prefix) for block in blocks])
+    return text if _weight(text) > LIMIT else None
+
+
+def brief(content: Content) -> Content:
+    """The first line of what a message should have said, for another one."""
+    rich = ("format", "formatted_body")
+    short = {key: value for key, value in content.items() if key not in rich}
+    return {**short, "body": content["body"].partition("\n")[0]}
+
+
+def tells_the_end(content: Content) -> bool:
+    """Whether a message says how an operation ended, for good."""
+    return OPERATION in content and State(content[OPERATION]["state"]).ended
 
 
 def notice(text: str) -> Content:
@@ -76,6 +95,15 @@ def transaction_id(*parts: object) -> str:
     return "gantry-" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _relation(operation: Operation) -> Content:
+    """A reply to the command, in the thread it was said in."""
+    reply = {"m.in_reply_to": {"event_id": operation.origin}}
+    if operation.thread is None:
+        return reply
+    thread = {"rel_type": "m.thread", "event_id": operation.thread}
+    return {**thread, "is_falling_back": True, **reply}
+
+
 def _prefixed(block: Block, prefix: str) -> Block:
     """Commands in our own words are written with `!`; show them as people here type them."""
     match block:
@@ -87,7 +115,8 @@ def _prefixed(block: Block, prefix: str) -> Block:
     return block
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, rest: str) -> str:
+    """The text, or its two ends with a note of what is left out and of where the rest is."""
     if _weight(text) <= LIMIT:
         return text
     raw, each = text.encode(), LIMIT // 2
@@ -95,7 +124,7 @@ def _shortened(text: str) -> str:
         head = raw[:each].decode(errors="ignore")
         tail = raw[-each:].decode(errors="ignore")
         left_out = len(raw) - len(head.encode()) - len(tail.encode())
-        short = f"{head}\n… {left_out} bytes left out …\n{tail}"
+        short = f"{head}\n… {left_out} bytes left out{rest} …\n{tail}"
         if _weight(short) <= LIMIT:
             return short
         each -= LIMIT // 50

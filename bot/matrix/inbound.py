@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.matrix.encoding import mapping
+
 Event = Mapping[str, Any]
 """An event as the client-server API delivers it."""
 
@@ -21,6 +23,8 @@ class Message:
     body: str
     at: datetime
     """By the clock of the sender's homeserver."""
+    thread: str | None = None
+    """The root of the thread it was said in."""
 
 
 def read(event: Event, room: str, me: str) -> Message | None:
@@ -38,13 +42,21 @@ def read(event: Event, room: str, me: str) -> Message | None:
         return None
     if relation.get("rel_type") == "m.replace" or not isinstance(body, str):
         return None
-    body = body.encode(errors="replace").decode()
+    body = text_of(body) or ""
     if "m.in_reply_to" in relation:
         body = without_fallback(body)
-    at, event_id, sender = said_at(event), event.get("event_id"), event.get("sender")
-    if at is None or not isinstance(event_id, str) or not isinstance(sender, str):
+    event_id, sender = text_of(event.get("event_id")), text_of(event.get("sender"))
+    at = said_at(event)
+    if at is None or event_id is None or sender is None:
         return None
-    return Message(event_id, room, sender, body, at)
+    threaded = relation.get("rel_type") == "m.thread"
+    thread = text_of(relation.get("event_id")) if threaded else None
+    return Message(event_id, room, sender, body, at, thread)
+
+
+def text_of(value: object) -> str | None:
+    """Text somebody sent, mended so that a database can keep it; None for what is no text."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
 def without_fallback(body: str) -> str:
@@ -79,7 +91,7 @@ def messages(events: Iterable[Event], room: str, me: str) -> Iterator[Message]:
 def sealed(events: Iterable[Event], me: str) -> Iterator[Event]:
     """Encrypted events among a room's that could not be read, and might be commands.
 
-    An edit's relation stays in clear: those are none.
+    An edit's relation stays in clear: those are none. A redacted one has nothing to read.
     """
     for event in since_joining(events, me):
         content = event.get("content")
@@ -87,7 +99,9 @@ def sealed(events: Iterable[Event], me: str) -> Iterator[Event]:
             continue
         relation = content.get("m.relates_to")
         edits = isinstance(relation, Mapping) and relation.get("rel_type") == "m.replace"
-        if event.get("sender") != me and isinstance(event.get("event_id"), str) and not edits:
+        name = event.get("event_id")
+        named = isinstance(name, str) and text_of(name) == name
+        if event.get("sender") != me and named and not edits and "ciphertext" in content:
             yield event
 
 
@@ -102,9 +116,9 @@ def said_at(event: Event) -> datetime | None:
 def _is_joining(event: Event, me: str) -> bool:
     if event.get("type") != "m.room.member" or event.get("state_key") != me:
         return False
-    before = (event.get("unsigned") or {}).get("prev_content") or {}
-    now = event.get("content") or {}
-    return bool(now.get("membership") == "join" and before.get("membership") != "join")
+    before = mapping(mapping(event.get("unsigned")).get("prev_content"))
+    now = mapping(event.get("content"))
+    return now.get("membership") == "join" and before.get("membership") != "join"
 
 
 def command(body: str, prefix: str) -> str | None:

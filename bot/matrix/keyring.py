@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import nio
 import structlog
@@ -32,6 +34,15 @@ class KeyStore:
     passphrase: SecretStr
 
 
+class DeviceStore(nio.store.SqliteStore):  # type: ignore[misc]
+    """nio's store of keys, without the writing of nothing after every sync."""
+
+    def save_encrypted_rooms(self, rooms: Collection[str]) -> None:
+        """Remember rooms that turned out to be encrypted, if there are any."""
+        if rooms:
+            super().save_encrypted_rooms(rooms)
+
+
 class Keyring:
     """What end-to-end encryption needs done besides sending and reading."""
 
@@ -53,7 +64,8 @@ class Keyring:
             if client.should_query_keys:
                 await self._ask(client.keys_query())
             if client.should_claim_keys:
-                await self._ask(client.keys_claim(client.get_users_for_key_claiming()))
+                with _claiming():
+                    await self._ask(client.keys_claim(client.get_users_for_key_claiming()))
             for answer in await self._ask(client.send_to_device_messages()):
                 if isinstance(answer, nio.ErrorResponse):
                     log.warning("to-device message not sent", why=str(answer.message))
@@ -64,12 +76,13 @@ class Keyring:
         """See that all devices in an encrypted room have the key of what is said there next.
 
         Raises what `ask` raises, and Unreachable while a device could not be told: say nothing
-        then, for it would never be able to read it. nio by itself goes on without it, or stays
-        in this for good when cancelled. Once at a time for each room.
+        then, for it would never be able to read that. Left to itself nio says it all the same,
+        and hangs for good when cancelled in the middle. Once at a time for each room.
         """
         client = self._client
         if not client.rooms[room].members_synced:
             await self._ask(client.joined_members(room))
+        self._forget_those_who_left(room)
         for _ in range(_ROUNDS):
             if client.should_query_keys:
                 await self._ask(client.keys_query())
@@ -79,17 +92,37 @@ class Keyring:
         raise Unreachable(f"not everybody in {room} could be given its key")
 
     async def _share(self, room: str) -> None:
-        client = self._client
-        session = client.olm.outbound_group_sessions.get(room)
-        if session is not None and not session.expired:
-            session.shared = False  # nio goes on with those who were not told
+        """What nio's `share_group_session` does, which takes no failure for one."""
+        client, olm = self._client, self._client.olm
         if missing := client.get_missing_sessions(room):
-            await self._ask(client.keys_claim(missing))
-        try:
-            await self._ask(client.share_group_session(room, ignore_unverified_devices=True))
-        finally:
-            if left := client.sharing_session.pop(room, None):
-                left.set()
+            with _claiming():
+                await self._ask(client.keys_claim(missing))
+        session = olm.outbound_group_sessions.get(room)
+        if session is not None and not session.expired:
+            session.shared = False  # go on with those who were not told
+        users = list(client.rooms[room].users)
+        for told, messages in olm.share_group_session_parallel(room, users, True):
+            await self._tell(messages)
+            olm.outbound_group_sessions[room].users_shared_with.update(told)
+        olm.outbound_group_sessions[room].shared = True
+
+    async def _tell(self, messages: Mapping[str, Any]) -> None:
+        """Send messages to devices. Raises unless the homeserver took them."""
+        token = self._client.access_token
+        method, path, body = nio.Api.to_device(token, "m.room.encrypted", messages, uuid4())
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        bare = path.partition("?")[0]
+        answer = await self._ask(self._client.send(method, bare, body, headers))
+        answer.release()
+        if answer.status != 200:
+            raise Unreachable(f"the homeserver did not pass keys on (HTTP {answer.status})")
+
+    def _forget_those_who_left(self, room: str) -> None:
+        """Begin with a new key if need be: nio misses it where `joined_members` came first."""
+        session = self._client.olm.outbound_group_sessions.get(room)
+        told = {user for user, _ in session.users_shared_with} if session else set()
+        if told - self._client.rooms[room].users.keys():
+            self._client.invalidate_outbound_session(room)
 
     def _untold(self, room: str) -> set[tuple[str, str]]:
         """Devices that could be told the key and were not."""
@@ -97,13 +130,14 @@ class Keyring:
         session = client.olm.outbound_group_sessions.get(room)
         if session is None:
             return set()
-        able: set[tuple[str, str]] = {
+        told: set[tuple[str, str]] = session.users_shared_with | session.users_ignored
+        able = {
             (user, device.id)
             for user in client.rooms[room].users
             for device in client.device_store.active_user_devices(user)
             if device.id != client.device_id and client.olm.session_store.get(device.curve25519)
         }
-        return able - session.users_shared_with - session.users_ignored
+        return able - told
 
     def open(self, room: str, event: Event) -> Event | None:
         """The event in clear, now that its key may have come; None while it has not."""
@@ -131,3 +165,12 @@ class Keyring:
                 await self._ask(client.to_device(message))
             except (OpsError, nio.LocalProtocolError) as error:
                 log.warning("key not asked for", event_id=parsed.event_id, why=str(error))
+
+
+@contextmanager
+def _claiming() -> Iterator[None]:
+    """nio trips over its own error class when the homeserver says no to a claim of keys."""
+    try:
+        yield
+    except TypeError as error:
+        raise Unreachable("the homeserver did not give out keys of others") from error

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import structlog
 
-from bot.matrix.api import MatrixApi, RateLimited, TooLarge
+from bot.matrix.answers import Forbidden, RateLimited, TooLarge
+from bot.matrix.api import MatrixApi
+from bot.matrix.attachments import ATTACHED, Attachments, too_large
 from bot.matrix.content import Content, edit, transaction_id
+from bot.matrix.pace import Pace
+from bot.matrix.slots import PROGRESS, Slot, most_urgent
 from domain.clock import Clock
 from domain.errors import OpsError, Refused, Unreachable
 from fleet.store.database import Store
@@ -23,42 +25,29 @@ LONGEST_WAIT = 60.0
 """Seconds between attempts while the homeserver does not answer."""
 
 
-@dataclass
-class _Slot:
-    """One message: what it should say and what the room sees."""
-
-    key: str
-    room: str
-    posted: Content
-    wanted: Content
-    event_id: str | None
-    shown: Content | None = None
-    final: bool = False
-
-    @property
-    def pending(self) -> bool:
-        return self.event_id is None or self.shown != self.wanted
-
-    @property
-    def urgency(self) -> int:
-        """New messages in their order, then final edits, then edits that only show progress."""
-        return 0 if self.event_id is None else 1 if self.final else 2
-
-
 class Outbox:
     """Says what is wanted: messages once each, edits coalesced, rooms apart from each other."""
 
     def __init__(self, api: MatrixApi, store: Store, clock: Clock) -> None:
         self._api = api
+        self._attachments = Attachments(api, store)
         self._store = store
         self._clock = clock
-        self._slots: dict[str, dict[str, _Slot]] = {}
+        self._slots: dict[str, dict[str, Slot]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._served: set[str] = set()
         self._newer: set[str] | None = set()
         """Keys delivered before what an earlier run left was read; None once that is done."""
+        self._receipts: list[tuple[str, str, Content | None]] = []
+        """(key, event id, what it says if that is all) of what was said and not noted yet."""
+        self._received = asyncio.Event()
         self._not_before = 0.0
+        self._pace = Pace()
+        self._edited_at = 0.0
+        """When progress was last shown, in whatever room."""
         self._group: asyncio.TaskGroup | None = None
+        self.forbidden: asyncio.Queue[str] = asyncio.Queue()
+        """Rooms that did not let us speak."""
 
     async def run(self) -> None:
         """Send, for ever. Begins with what an earlier run left unsaid. Raises LoggedOut."""
@@ -70,6 +59,7 @@ class Outbox:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
+            group.create_task(self._keep_receipts(), name="outbox receipts")
             for room in self._slots:
                 self._employ(room)
             async with self._store.transaction() as tx:
@@ -81,15 +71,19 @@ class Outbox:
             await asyncio.Event().wait()
 
     def deliver(self, message: Message, *, final: bool) -> None:
-        """Have the room see this message as it is kept in the store."""
+        """Have the room see this message as it is kept in the store.
+
+        One that a person took away is given up, whatever it should have said.
+        """
         if self._newer is not None:
             self._newer.add(message.key)
+        if message.redacted:
+            self._slots.get(message.room, {}).pop(message.key, None)
+            return
         slots = self._slots.setdefault(message.room, {})
         slot = slots.get(message.key)
         if slot is None:
-            slot = _Slot(
-                message.key, message.room, message.posted, message.wanted, message.event_id
-            )
+            slot = Slot(message.key, message.room, message.posted, message.wanted, message.event_id)
             slots[message.key] = slot
         slot.wanted, slot.final = message.wanted, final
         self._employ(message.room)
@@ -103,13 +97,29 @@ class Outbox:
             self._wake[room].set()
 
     async def settled(self, seconds: float) -> None:
-        """Wait until everything has been said, but not longer than that."""
+        """Wait until everything has been said but progress, and not longer than that."""
         deadline = self._clock.monotonic() + seconds
         while self._pending() and self._clock.monotonic() < deadline:
-            await self._clock.sleep(0.05)
+            await self._clock.sleep(0.01)
+
+    async def _keep_receipts(self) -> None:
+        """Note what was said, many at once and behind the sending: after a crash in between it
+        is sent again under the same transaction id, which says nothing twice."""
+        while True:
+            await self._received.wait()
+            self._received.clear()
+            receipts = list(self._receipts)
+            async with self._store.transaction() as tx:
+                for key, event_id, content in receipts:
+                    await tx.messages.said(key, event_id, content)
+                    if content is not None and ATTACHED in content:
+                        await tx.files.drop(key)
+            del self._receipts[: len(receipts)]
 
     def _pending(self) -> bool:
-        return any(slot.pending for slots in self._slots.values() for slot in slots.values())
+        slots = (slot for slots in self._slots.values() for slot in slots.values())
+        waited_for = (slot.pending and slot.urgency < PROGRESS for slot in slots)
+        return bool(self._receipts) or any(waited_for)
 
     def _employ(self, room: str) -> None:
         """See to it that somebody sends for this room."""
@@ -121,18 +131,22 @@ class Outbox:
     async def _serve(self, room: str) -> None:
         wake, wait = self._wake[room], FIRST_WAIT
         while True:
-            slot = _next(self._slots[room].values())
+            await self._be_patient()
+            slot = most_urgent(self._slots[room].values())
             if slot is None:
                 wake.clear()
                 await wake.wait()
                 continue
+            if slot.urgency == PROGRESS and not await self._may_show(slot, wake):
+                continue
             try:
-                await self._be_patient()
                 await self._send(slot)
                 wait = FIRST_WAIT
             except RateLimited as error:
-                self._not_before = self._clock.monotonic() + error.seconds
-                log.info("rate limited", seconds=error.seconds)
+                now = self._clock.monotonic()
+                self._not_before = now + error.seconds
+                self._pace = self._pace.refused(error.seconds, now)
+                log.info("rate limited", seconds=error.seconds, edits_every=self._pace.interval)
             except Unreachable as error:
                 log.warning("cannot send", room=room, why=error.summary, wait=wait)
                 await self._clock.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -143,12 +157,32 @@ class Outbox:
         while (wait := self._not_before - self._clock.monotonic()) > 0:
             await self._clock.sleep(wait)
 
-    async def _send(self, slot: _Slot) -> None:
+    async def _may_show(self, slot: Slot, wake: asyncio.Event) -> bool:
+        """Take the next edit that is due for this slot; when none is, wait until one is or
+        something else is to be said."""
+        now = self._clock.monotonic()
+        due = self._pace.wait(self._edited_at, now)
+        if not due:
+            self._edited_at = slot.edited_at = now
+            return True
+        wake.clear()
+        waiting = [asyncio.create_task(work) for work in (wake.wait(), self._clock.sleep(due))]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+        return False
+
+    async def _send(self, slot: Slot) -> None:
         content = slot.posted if slot.event_id is None else slot.wanted
         try:
             if slot.event_id is None:
                 key = transaction_id(slot.key)
-                slot.event_id = await self._api.send(slot.room, content, key)
+                said = {key: event_id for key, event_id, _ in self._receipts}
+                ready = await self._attachments.ready(slot.key, slot.room, content, said)
+                slot.event_id = await self._api.send(slot.room, ready, key)
             else:
                 key = transaction_id(slot.key, content, slot.shown)
                 await self._api.send(slot.room, edit(slot.event_id, content), key)
@@ -161,8 +195,8 @@ class Outbox:
         first, slot.shown = slot.shown is None, content
         await self._sent(slot, first=first)
 
-    async def _shorten(self, slot: _Slot, content: Content, error: TooLarge) -> None:
-        short = _too_large(content)
+    async def _shorten(self, slot: Slot, content: Content, error: TooLarge) -> None:
+        short = too_large(content)
         if content == short:
             await self._give_up(slot, error)
             return
@@ -172,25 +206,22 @@ class Outbox:
             async with self._store.transaction() as tx:
                 await tx.messages.want(slot.key, slot.room, short)
 
-    async def _give_up(self, slot: _Slot, error: OpsError) -> None:
+    async def _give_up(self, slot: Slot, error: OpsError) -> None:
         log.error("will not be said", room=slot.room, key=slot.key, why=error.summary)
+        if isinstance(error, Forbidden):
+            self.forbidden.put_nowait(slot.room)
         self._slots[slot.room].pop(slot.key, None)
         async with self._store.transaction() as tx:
             await tx.messages.give_up(slot.key)
+            await tx.files.drop(slot.key)
+        self._attachments.forget(slot.key)
 
-    async def _sent(self, slot: _Slot, *, first: bool) -> None:
+    async def _sent(self, slot: Slot, *, first: bool) -> None:
         done = slot.final and not slot.pending
         if done:
             self._slots[slot.room].pop(slot.key, None)
         if (first or done) and slot.event_id:
-            async with self._store.transaction() as tx:
-                await tx.messages.said(slot.key, slot.event_id, slot.shown if done else None)
-
-
-def _next(slots: Iterable[_Slot]) -> _Slot | None:
-    return min((s for s in slots if s.pending), key=lambda slot: slot.urgency, default=None)
-
-
-def _too_large(content: Content) -> Content:
-    short = {key: content[key] for key in content if key not in ("format", "formatted_body")}
-    return {**short, "body": "This answer is too large for the homeserver."}
+            self._receipts.append((slot.key, slot.event_id, slot.shown if done else None))
+            self._received.set()
+        if done:
+            self._attachments.forget(slot.key)

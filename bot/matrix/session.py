@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.matrix.api import Invitation, LoggedOut, MatrixApi, RateLimited, Sync, Timeline
+from bot.matrix.answers import RateLimited
+from bot.matrix.api import MatrixApi
+from bot.matrix.gestures import Reaction, Redaction, reactions, redactions
 from bot.matrix.inbound import Event, Message, messages, read, said_at, sealed
+from bot.matrix.news import Sync, Timeline
 from domain.clock import Clock
-from domain.errors import OpsError, Refused, Unreachable
+from domain.errors import Refused, Unreachable
 from fleet.store.sealed import SealedEvent
 
 log = structlog.get_logger()
@@ -33,6 +36,14 @@ class Reading:
     """Encrypted events whose keys are missing."""
     opened: tuple[str, ...] = ()
     """Event ids that were sealed before and are among `said` now."""
+    reactions: tuple[Reaction, ...] = ()
+    redactions: tuple[Redaction, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """True when it brought nothing to be kept but the token."""
+        found = (self.said, self.sealed, self.opened, self.reactions, self.redactions)
+        return not any(found)
 
 
 File = Callable[[Reading], Awaitable[None]]
@@ -46,19 +57,21 @@ class Session:
         api: MatrixApi,
         file: File,
         still_sealed: Callable[[], Awaitable[Sequence[SealedEvent]]],
-        welcome: Callable[[Invitation], bool],
+        attend: Callable[[Sync], Awaitable[None]],
         clock: Clock,
         token: str | None,
     ) -> None:
         self._api = api
         self._file = file
         self._still_sealed = still_sealed
-        self._welcome = welcome
+        self._attend = attend
         self._clock = clock
         self._token = token
         self._known = False
         self.caught_up = asyncio.Event()
         """Set once everything said while the bot was away is filed."""
+        self.read_at = clock.monotonic()
+        """When the rooms were last read."""
 
     async def run(self) -> None:
         """Read, for ever. Raises LoggedOut when the account is no longer ours."""
@@ -77,17 +90,17 @@ class Session:
     async def step(self) -> None:
         """Read what is new and file it. Should this fail half-way, it is read again."""
         news = await self._api.sync(self._token, everything=not self._known)
+        await self._attend(news)
         reading = await self._reading(news) if self._token else Reading(news.token)
         await self._file(reading)
         first, self._token, self._known = not self._known, news.token, True
+        self.read_at = self._clock.monotonic()
         await self._api.keyring.tend()
         for each in reading.sealed:
             await self._api.keyring.request(each.room, each.event)
         if news.keys_came or first:
             await self.open_late()
         self.caught_up.set()
-        for invitation in news.invitations:
-            await self._answer(invitation)
 
     async def open_late(self) -> None:
         """File what was sealed and can be read now, its key having come."""
@@ -106,14 +119,24 @@ class Session:
     async def _reading(self, news: Sync) -> Reading:
         said: list[Message] = []
         closed: list[SealedEvent] = []
+        reacted: list[Reaction] = []
+        redacted: list[Redaction] = []
         for timeline in news.timelines:
             missed = await self._missed(timeline) if timeline.limited else []
             events, room = [*missed, *timeline.events], timeline.room
             said += messages(events, room, self._api.user_id)
+            reacted += reactions(events, room, self._api.user_id)
+            redacted += redactions(events, room, self._api.user_id)
             for event in sealed(events, self._api.user_id):
                 at = said_at(event) or self._clock.now()
                 closed.append(SealedEvent(event["event_id"], room, dict(event), at))
-        return Reading(news.token, tuple(said), tuple(closed))
+        return Reading(
+            news.token,
+            tuple(said),
+            tuple(closed),
+            reactions=tuple(reacted),
+            redactions=tuple(redacted),
+        )
 
     async def _missed(self, timeline: Timeline) -> list[Event]:
         """What lies between the last sync and a limited timeline, oldest first."""
@@ -130,16 +153,3 @@ class Session:
                 break
         log.info("gap filled", room=timeline.room, events=len(missed))
         return missed[::-1]
-
-    async def _answer(self, invitation: Invitation) -> None:
-        try:
-            if self._welcome(invitation):
-                await self._api.join(invitation.room)
-                log.info("joined", room=invitation.room, invited_by=invitation.sender)
-            else:
-                await self._api.leave(invitation.room)
-                log.warning("invitation declined", room=invitation.room, by=invitation.sender)
-        except LoggedOut:
-            raise
-        except OpsError as error:
-            log.warning("invitation unanswered", room=invitation.room, why=error.summary)

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 from pydantic import SecretStr
 
-from bot.matrix.api import MatrixApi, RateLimited
+from bot.matrix.answers import RateLimited
+from bot.matrix.api import MatrixApi
 from bot.matrix.cross_signing import Identity, ensure_identity
 from bot.matrix.key_backup import KeyBackup
 from bot.matrix.own_device import OwnDevice

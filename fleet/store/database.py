@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from domain.errors import Busy, ConfigError
+from fleet.store.at_once import connect
+from fleet.store.files import Files
 from fleet.store.messages import Messages
 from fleet.store.operations import Operations
 from fleet.store.positions import Positions
+from fleet.store.rooms import Rooms
 from fleet.store.sealed import Sealed
 from fleet.store.services import Services
 from fleet.store.steady import SteadyConnection, finished
+from fleet.store.turns import Turns
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0002"
+HEAD = "0005"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -36,8 +42,11 @@ class Transaction:
     operations: Operations
     services: Services
     messages: Messages
+    files: Files
+    turns: Turns
     positions: Positions
     sealed: Sealed
+    rooms: Rooms
 
     @classmethod
     def over(cls, connection: SteadyConnection) -> Transaction:
@@ -46,8 +55,11 @@ class Transaction:
             Operations(connection),
             Services(connection),
             Messages(connection),
+            Files(connection),
+            Turns(connection),
             Positions(connection),
             Sealed(connection),
+            Rooms(connection),
         )
 
 
@@ -57,6 +69,8 @@ class Store:
     def __init__(self, engine: AsyncEngine, lock: TextIO) -> None:
         self._engine = engine
         self._lock = lock
+        self._connection = engine.connect()
+        self._turn = asyncio.Lock()
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -73,13 +87,16 @@ class Store:
                 hint="set state.url to a place the bot may write to",
             ) from error
         url = sa.URL.create("sqlite+aiosqlite", database=str(path))
-        engine = create_async_engine(url, pool_size=1, max_overflow=0)
+        engine = create_async_engine(
+            url, pool_size=1, max_overflow=0, async_creator=partial(connect, path)
+        )
         sa.event.listen(engine.sync_engine, "connect", _tune)
         sa.event.listen(engine.sync_engine, "begin", _begin)
         store = cls(engine, lock)
         try:
-            async with engine.begin() as connection:
-                await connection.run_sync(_migrate)
+            await store._connection.start()
+            async with store._connection.begin():
+                await store._connection.run_sync(_migrate)
         except ConfigError:
             await store.aclose()
             raise
@@ -93,24 +110,34 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """All of it is kept, or, if the block raises or is cancelled, none of it."""
-        connection = self._engine.connect()
+        """All of it is kept, or, if the block raises or is cancelled, none of it.
+
+        One at a time, on the one connection there is: SQLite has one writer, and going through
+        a pool costs more than a statement does.
+        """
+        async with self._turn:
+            try:
+                yield Transaction.over(SteadyConnection(self._connection))
+                await finished(self._connection.commit())
+            except BaseException:
+                await finished(self._connection.rollback())
+                raise
+
+    async def flaw(self) -> str:
+        """What is wrong with the state; "" while it can be used."""
         try:
-            await finished(_started(connection))
-            yield Transaction.over(SteadyConnection(connection))
-            await finished(connection.commit())
-        finally:
-            if connection.sync_connection is not None:
-                await finished(connection.close())
+            async with self.transaction() as tx:
+                await tx.rooms.successors()
+        except sa.exc.SQLAlchemyError as error:
+            return str(getattr(error, "orig", None) or error)
+        return ""
 
     async def aclose(self) -> None:
         """Let go of the file."""
+        if self._connection.sync_connection is not None:
+            await self._connection.close()
         await self._engine.dispose()
         self._lock.close()
-
-
-async def _started(connection: AsyncConnection) -> None:
-    await connection.start()
 
 
 def sqlite_path(url: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,13 @@ from fleet.store.tables import messages
 
 Content = dict[str, Any]
 """The content of an `m.room.message` event."""
+
+_OPERATION = "operation:"
+
+
+def key_of(operation: str) -> str:
+    """The key of the one message about an operation. Others about it have more behind that."""
+    return f"{_OPERATION}{operation}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,15 @@ class Message:
     """What it is first sent as, whatever is wanted by then, so that a resend is the same event."""
     wanted: Content
     event_id: str | None = None
+    redacted: bool = False
+    """True once a person took it away: then it says nothing any more."""
+
+    @property
+    def operation(self) -> str | None:
+        """The id of the operation it is about, if it is about one."""
+        if not self.key.startswith(_OPERATION):
+            return None
+        return self.key.removeprefix(_OPERATION).partition(":")[0]
 
 
 class Messages:
@@ -35,13 +51,13 @@ class Messages:
         self._connection = connection
 
     async def want(self, key: str, room: str, content: Content) -> Message:
-        """Have this message say this; it is made if it is new."""
+        """Have this message say this; it is made if it is new. A redacted one stays as it is."""
         statement = insert(messages).values(
             key=key, room=room, posted=content, wanted=content, done=False
         )
         row = await self._connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["key"], set_={"wanted": content, "done": False}
+                index_elements=["key"], set_={"wanted": content, "done": messages.c.redacted}
             ).returning(messages)
         )
         return _message(row.one())
@@ -57,14 +73,29 @@ class Messages:
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else _message(row)
 
+    async def by_event(self, room: str, event_id: str) -> Message | None:
+        """The message a room sees as that event."""
+        where = (messages.c.event_id == event_id, messages.c.room == room)
+        row = (await self._connection.execute(sa.select(messages).where(*where))).first()
+        return None if row is None else _message(row)
+
+    async def redact(self, room: str, event_id: str) -> Message | None:
+        """Note that a person took this one away. Returns it if it had not said all it should."""
+        where = (messages.c.event_id == event_id, messages.c.room == room)
+        query = sa.select(messages).where(*where, ~messages.c.done)
+        row = (await self._connection.execute(query)).first()
+        await self._connection.execute(
+            sa.update(messages).where(*where).values(redacted=True, done=True)
+        )
+        return None if row is None else replace(_message(row), redacted=True)
+
     async def said(self, key: str, event_id: str, content: Content | None) -> None:
         """Note its event, and that nothing is left to say if `content` is what is wanted."""
-        row = await self.get(key)
-        done = row is not None and content is not None and row.wanted == content
+        done = messages.c.done | (messages.c.wanted == sa.literal(content, sa.JSON()))
         await self._connection.execute(
             sa.update(messages)
             .where(messages.c.key == key)
-            .values(event_id=event_id, done=messages.c.done | sa.literal(done))
+            .values(event_id=event_id, done=messages.c.done if content is None else done)
         )
 
     async def give_up(self, key: str) -> None:
@@ -75,4 +106,4 @@ class Messages:
 
 
 def _message(row: sa.Row[tuple[Any, ...]]) -> Message:
-    return Message(row.key, row.room, row.posted, row.wanted, row.event_id)
+    return Message(row.key, row.room, row.posted, row.wanted, row.event_id, row.redacted)

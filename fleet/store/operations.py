@@ -33,28 +33,31 @@ class Operations:
         return new
 
     async def _file(self, operation: Operation) -> Operation | None:
-        where = operations.c.origin == operation.origin
-        if await self._connection.scalar(sa.select(sa.true()).where(where)):
+        if await self._insert(operation):
+            return operation
+        known = sa.select(sa.true()).where(operations.c.origin == operation.origin)
+        if await self._connection.scalar(known):
             return None
-        named = await self._with_free_id(operation)
-        order = sa.select(sa.func.coalesce(sa.func.max(operations.c.filed_order), 0) + 1)
-        values = {column.name: getattr(named, column.name) for column in _FIELDS}
-        values["state"] = named.state.value
-        await self._connection.execute(
-            insert(operations).values(filed_order=order.scalar_subquery(), **values)
-        )
-        return named
+        longer = operation_id(operation.origin, len(operation.id) + 1)
+        return await self._file(replace(operation, id=longer))
 
-    async def _with_free_id(self, operation: Operation) -> Operation:
-        """Lengthen the id in the rare case that another origin got the same one."""
-        name = operation.id
-        while await self._connection.scalar(sa.select(sa.true()).where(operations.c.id == name)):
-            name = operation_id(operation.origin, len(name) + 1)
-        return operation if name == operation.id else replace(operation, id=name)
+    async def _insert(self, operation: Operation) -> bool:
+        """False when the origin is known or, rarely, another origin has the same id."""
+        order = sa.select(sa.func.coalesce(sa.func.max(operations.c.filed_order), 0) + 1)
+        values = {column.name: getattr(operation, column.name) for column in _FIELDS}
+        values["state"] = operation.state.value
+        statement = insert(operations).values(filed_order=order.scalar_subquery(), **values)
+        done = await self._connection.execute(statement.on_conflict_do_nothing())
+        return done.rowcount == 1
 
     async def get(self, name: str) -> Operation | None:
         """The operation of that id."""
         rows = await self._select(operations.c.id == name)
+        return rows[0] if rows else None
+
+    async def by_origin(self, origin: str) -> Operation | None:
+        """The operation that event became."""
+        rows = await self._select(operations.c.origin == origin)
         return rows[0] if rows else None
 
     async def unended(self) -> list[Operation]:

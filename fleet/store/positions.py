@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -21,6 +22,11 @@ class Position:
     """Kept so that a restart is not a new login (logins are rate limited and make devices)."""
     token: str | None = None
     """The `next_batch` whose commands are all filed; None before the first sync."""
+
+    refresh_token: str | None = None
+    """The latest one: a homeserver gives another each time."""
+    access_until: datetime | None = None
+    """When the access token is to be renewed; None when it does not run out."""
 
     def __repr__(self) -> str:
         return f"Position({self.user_id!r}, {self.device_id!r}, token={self.token!r})"
@@ -44,10 +50,23 @@ class Positions:
             "device_id": position.device_id,
             "access_token": position.access_token,
             "token": position.token,
+            "refresh_token": position.refresh_token,
+            "access_until": position.access_until,
         }
         statement = insert(sync_position).values(user_id=position.user_id, **values)
         await self._connection.execute(
             statement.on_conflict_do_update(index_elements=["user_id"], set_=values)
+        )
+
+    async def renewed(
+        self, user_id: str, access_token: str, refresh_token: str, until: datetime | None
+    ) -> None:
+        """There are new tokens for the same device."""
+        values = {"access_token": access_token, "refresh_token": refresh_token}
+        await self._connection.execute(
+            sa.update(sync_position)
+            .where(sync_position.c.user_id == user_id)
+            .values(**values, access_until=until)
         )
 
     async def reached(self, user_id: str, token: str) -> None:

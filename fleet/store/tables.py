@@ -32,6 +32,8 @@ sync_position = sa.Table(
     sa.Column("device_id", sa.String, nullable=True),
     sa.Column("access_token", sa.String, nullable=True),
     sa.Column("token", sa.String, nullable=True),
+    sa.Column("refresh_token", sa.String, nullable=True),
+    sa.Column("access_until", Moment, nullable=True),
 )
 
 operations = sa.Table(
@@ -52,6 +54,8 @@ operations = sa.Table(
     sa.Column("summary", sa.Text, nullable=False, default=""),
     sa.Column("started_at", Moment, nullable=True),
     sa.Column("ended_at", Moment, nullable=True),
+    sa.Column("quiet", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("thread", sa.String, nullable=True),
 )
 
 services = sa.Table(
@@ -83,8 +87,30 @@ messages = sa.Table(
     sa.Column("room", sa.String, nullable=False),
     sa.Column("posted", sa.JSON, nullable=False),
     sa.Column("wanted", sa.JSON, nullable=False),
-    sa.Column("event_id", sa.String, nullable=True),
+    sa.Column("event_id", sa.String, nullable=True, index=True),
     sa.Column("done", sa.Boolean, nullable=False, index=True),
+    sa.Column("redacted", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("root", sa.String, nullable=False, index=True),
+    sa.Column("service", sa.String, nullable=False),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False, index=True),
+    sa.UniqueConstraint("operation", "role"),
 )
 
 sealed = sa.Table(
@@ -93,5 +119,13 @@ sealed = sa.Table(
     sa.Column("event_id", sa.String, primary_key=True),
     sa.Column("room", sa.String, nullable=False),
     sa.Column("event", sa.JSON, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+room_successors = sa.Table(
+    "room_successors",
+    metadata,
+    sa.Column("room", sa.String, primary_key=True),
+    sa.Column("successor", sa.String, nullable=False),
     sa.Column("at", Moment, nullable=False),
 )

@@ -14,6 +14,7 @@ from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
 from bot.worker import Worker
 from commands.grammar import Grammar
+from commands.rooms import RoomBook
 from commands.verb import AnyVerb, Deps
 from commands.verbs import all_verbs
 from domain.access import Environment, Policy, Subjects
@@ -57,7 +58,7 @@ class Desk:
             models,
             world.store,
             world.cancellations,
-            POLICY,
+            RoomBook(POLICY),
             world.clock,
             world.clock.now(),
             "1.2.3",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.matrix.api import Invitation, Sync, Timeline
+from bot.matrix.news import Invitation, Sync, Timeline
 
 ME, ANN, ROOM, OTHER = "@gantry:example.org", "@ann:example.org", "!ops:x", "!other:x"
 
@@ -55,6 +55,9 @@ class Homeserver:
         default_factory=dict
     )
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    encrypted: set[str] = field(default_factory=set)
+    uploads: list[tuple[bytes, str, str, bool]] = field(default_factory=list)
+    upload_errors: deque[Exception] = field(default_factory=deque)
     keyring: Keys = field(default_factory=lambda: Keys())
 
     def __post_init__(self) -> None:
@@ -64,6 +67,19 @@ class Homeserver:
     def answers(self, room: str, *errors: Exception | Lost) -> None:
         """What the next sends to a room are answered, before all goes well again."""
         self._answers[room].extend(errors)
+
+    async def is_encrypted(self, room: str) -> bool:
+        return room in self.encrypted
+
+    async def upload(
+        self, data: bytes, name: str, mimetype: str, *, encrypt: bool
+    ) -> dict[str, Any]:
+        self.uploads.append((data, name, mimetype, encrypt))
+        if self.upload_errors:
+            raise self.upload_errors.popleft()
+        url = f"mxc://x/{len(self.uploads)}"
+        where = {"file": {"url": url}} if encrypt else {"url": url}
+        return {**where, "info": {"mimetype": mimetype, "size": len(data)}}
 
     async def send(self, room: str, content: Mapping[str, Any], transaction: str) -> str:
         relation = content.get("m.relates_to", {})

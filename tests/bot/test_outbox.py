@@ -1,10 +1,11 @@
 """What is to be said is said: once, in order, and whatever the homeserver answers."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
-from bot.matrix.api import LoggedOut, RateLimited, TooLarge
+from bot.matrix.answers import LoggedOut, RateLimited, TooLarge
 from domain.errors import Refused
 from tests.fleet.world import until
 
@@ -74,8 +75,8 @@ async def test_going_back_to_earlier_words_is_a_new_edit(voice, homeserver, star
     """With the same transaction id the homeserver would drop it and the room would keep `b`."""
     start(voice.outbox)
     await voice.say("m", "start", final=False)
-    for text in ("a", "b", "a"):
-        await until(lambda: homeserver.attempts and not voice.outbox._pending())
+    for before, text in pairwise(("start", "a", "b", "a")):
+        await until(lambda before=before: homeserver.shown() == [before])
         voice.show("m", text)
     await until(lambda: len(homeserver.events) == 4)
     assert homeserver.shown() == ["a"]

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from bot.matrix.api import Invitation, LoggedOut, RateLimited
+from bot.matrix.answers import LoggedOut, RateLimited
 from bot.matrix.session import Session
-from domain.errors import Refused, Unreachable
+from domain.errors import Unreachable
 from tests.fleet.world import until
 
-from .homeserver import ANN, OTHER, ROOM, news, said
+from .homeserver import OTHER, ROOM, news, said
 
 
 class Reader:
@@ -17,8 +17,9 @@ class Reader:
 
     def __init__(self, homeserver, clock, token="s0"):
         self.homeserver, self.filed, self.failures = homeserver, [], []
+        self.attended, self.refusals = [], []
         self.session = Session(
-            homeserver, self._file, self._still_sealed, self._welcome, clock, token
+            homeserver, self._file, self._still_sealed, self._attend, clock, token
         )
         self.sealed = []
 
@@ -30,8 +31,10 @@ class Reader:
     async def _still_sealed(self):
         return self.sealed
 
-    def _welcome(self, invitation):
-        return invitation.sender == ANN
+    async def _attend(self, news):
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.attended.append(news.token)
 
     async def reads(self, *answers):
         self.homeserver.syncs.extend(answers)
@@ -108,23 +111,13 @@ async def test_what_could_not_be_filed_is_read_again(reader, homeserver):
     assert {asked[1] for asked in homeserver.asked} == {"s0"}
 
 
-async def test_invitations_are_taken_from_those_who_may_and_declined_from_others(
-    reader, homeserver
-):
-    invited = (Invitation("!good:x", ANN), Invitation("!bad:x", "@eve:evil.org"))
-    await reader.reads(news("s1", invitations=invited))
-    assert homeserver.asked[1:] == [("join", "!good:x"), ("leave", "!bad:x")]
-
-
-async def test_an_invitation_that_cannot_be_answered_stops_nothing(reader, homeserver):
-    homeserver.answers("!gone:x", Refused("no such room"))
-    invited = (Invitation("!gone:x", ANN), Invitation("!good:x", ANN))
-    filed = await reader.reads(news("s1", said("$1"), invitations=invited))
-    assert filed == [("s1", ["$1"])]
-    assert homeserver.asked[-1] == ("join", "!good:x")
-    homeserver.answers("!gone:x", LoggedOut("gone"))
-    with pytest.raises(LoggedOut):
-        await reader.reads(news("s2", invitations=invited))
+async def test_what_rooms_ask_for_is_noted_before_it_counts_as_read(reader, homeserver):
+    reader.refusals = [RuntimeError("disk full")]
+    with pytest.raises(RuntimeError):
+        await reader.reads(news("s1", said("$1")))
+    assert reader.filed == []
+    assert await reader.reads(news("s1", said("$1"))) == [("s1", ["$1"])]
+    assert reader.attended == ["s1"]
 
 
 async def test_the_bot_has_caught_up_once_what_it_missed_is_filed(reader, homeserver):

@@ -190,14 +190,14 @@ def test_a_running_operation_shows_phase_bar_time_last_line_and_how_to_stop_it()
     assert working("deploy tiny", news, 42, "k3x9ab") == (
         "⏳ deploy tiny · start tiny-3fa9c1-0 (loading) · ▰▰▰▰▱▱▱▱▱▱ 2/4 · 42 s",
         Code("layer 3"),
-        "`!cancel k3x9ab` stops it",
+        "React with ❌ or say `!cancel k3x9ab` to stop it",
     )
 
 
 def test_a_running_operation_may_have_little_to_tell():
     assert working("deploy tiny", Progress("plan"), 1, "k3x9ab") == (
         "⏳ deploy tiny · plan · 1.0 s",
-        "`!cancel k3x9ab` stops it",
+        "React with ❌ or say `!cancel k3x9ab` to stop it",
     )
 
 

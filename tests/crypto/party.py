@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from bot.demo.homeserver import Account, Homeserver
-from bot.matrix.api import Answer
+from bot.matrix.answers import Answer
 from bot.matrix.asking import CLIENT, Request, account_data, ask, look_for
 from bot.matrix.encoding import canonical_json
 from bot.matrix.own_device import OwnDevice

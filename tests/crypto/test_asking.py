@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.matrix.api import Answer, LoggedOut, RateLimited
+from bot.matrix.answers import Answer, LoggedOut, RateLimited
 from bot.matrix.asking import account_data, ask, look_for
 from domain.errors import OpsError, Refused, Unreachable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.matrix.guest import RoomEvent, room_event
+from bot.matrix.guest_events import RoomEvent, room_event
 
 BOT = "@gantry:localhost:1"
 YOU = "@you:localhost:1"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from bot.demo.homeserver import Account, Homeserver
-from bot.matrix.guest import Guest, Relation, RoomEvent
+from bot.matrix.guest_events import Relation
 from domain.errors import NotPermitted, OpsError, Refused, UnknownName
+from tests.demo.guests import arrived, heard
 
 pytestmark = pytest.mark.room
 
@@ -30,25 +29,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@asynccontextmanager
-async def arrived(homeserver: Homeserver, account: Account) -> AsyncIterator[Guest]:
-    async with Guest.arrive(
-        homeserver.url, account.user_id, account.device_id, account.access_token
-    ) as guest:
-        yield guest
-
-
-async def heard(guest: Guest, room: str, last: str) -> list[RoomEvent]:
-    """All that is said until somebody says the last word."""
-    seen: list[RoomEvent] = []
-    async with asyncio.timeout(30), aclosing(guest.follow(room)) as events:
-        async for event in events:
-            seen.append(event)
-            if event.body == last:
-                break
-    return seen
 
 
 async def log_out(homeserver: Homeserver, account: Account) -> None:
@@ -98,12 +78,12 @@ async def test_nothing_said_in_a_hurry_is_lost(homeserver: Homeserver) -> None:
         assert [event.body for event in await heard(dan, room, words[-1])] == words
 
 
-async def test_who_arrives_later_hears_nothing_old(homeserver: Homeserver) -> None:
+async def test_who_arrives_later_hears_nothing_old(homeserver: Homeserver, tmp_path: Path) -> None:
     account = await homeserver.register("eve")
-    async with arrived(homeserver, account) as eve:
+    async with arrived(homeserver, account, tmp_path) as eve:
         room = await eve.create_room("later", "Later")
         await eve.say(room, "old")
-    async with arrived(homeserver, account) as eve:
+    async with arrived(homeserver, account, tmp_path) as eve:
         await eve.say(room, "new")
         assert [event.body for event in await heard(eve, room, "new")] == ["new"]
 
@@ -130,7 +110,7 @@ async def test_a_restart_keeps_users_rooms_and_the_name(
 ) -> None:
     async with Homeserver.start(tmp_path, python=synapse_python) as homeserver:
         name, before = homeserver.name, await homeserver.register("gus")
-        async with arrived(homeserver, before) as gus:
+        async with arrived(homeserver, before, tmp_path / "keys") as gus:
             room = await gus.create_room("kept", "Kept")
     async with Homeserver.start(tmp_path, python=synapse_python) as homeserver:
         after = await homeserver.register("gus")
@@ -140,7 +120,7 @@ async def test_a_restart_keeps_users_rooms_and_the_name(
             before.device_id,
             before.password,
         )
-        async with arrived(homeserver, after) as gus:
+        async with arrived(homeserver, after, tmp_path / "keys") as gus:
             assert await gus.find_room(f"#kept:{name}") == room
 
 

@@ -7,7 +7,7 @@ from bot.demo.printers import JsonLines, Live, Plain
 from bot.demo.saying import end_of
 from bot.demo.screen import Screen, Size
 from bot.demo.transcript import harmless, note_of, spoken, worth_repeating
-from bot.matrix.guest import Relation, room_event
+from bot.matrix.guest_events import Relation, room_event
 from domain.operations import State
 from tests.demo.events import BOT, YOU, answered, said
 

@@ -46,7 +46,8 @@ async def test_migrations_make_exactly_the_tables_the_code_uses(store):
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return compare_metadata(context, metadata)
 
-    async with store._engine.connect() as connection:
+    async with store.transaction() as tx:
+        connection = tx.services._connection._connection
         assert await connection.run_sync(differences) == []
 
 

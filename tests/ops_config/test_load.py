@@ -210,9 +210,9 @@ def test_a_good_file_is_read(tmp_path):
 
 def test_roles_and_rooms_become_the_policy():
     raw = changed("environments/dev/targets", ["stage", "local"])
-    rules = policy(parse(raw), {"#ops:example.org": "!1:example.org"})
+    rules = policy(parse(raw))
     assert rules.role(Person("@ann:example.org", "!1")) is Role.OPERATOR
     assert rules.role(Person("@eve:evil.org", "!1")) is Role.VIEWER
-    assert rules.environment("!1:example.org").default_target == "stage"
-    assert rules.environment("!1:example.org").targets == ("stage", "local")
+    assert rules.environment("#ops:example.org").default_target == "stage"
+    assert rules.environment("#ops:example.org").targets == ("stage", "local")
     assert rules.environment("!2:example.org") is None

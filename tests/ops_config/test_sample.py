@@ -21,11 +21,11 @@ def test_the_sample_is_valid_as_it_stands():
 
 
 def test_every_line_that_can_be_switched_on_is_a_setting():
-    """All of them together but the other three ways to log in."""
+    """All of them together but the other ways to log in."""
     text = "\n".join(
         line
         for line in uncommented(sample()).splitlines()
-        if not re.match(r" *(password_env|access_token_\w+):", line)
+        if not re.match(r" *(password_env|access_token_\w+|refresh_token_file):", line)
     )
     settings = parse(yaml.safe_load(text))
     assert settings.matrix.max_command_age == 600

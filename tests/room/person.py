@@ -61,6 +61,25 @@ class Person:
         path = f"/rooms/{quote(room)}/send/m.room.message/t{next(_transactions)}"
         return str((await self.call("PUT", path, **content))["event_id"])
 
+    async def reacts(self, room: str, event_id: str, key: str) -> str:
+        """Put an emoji under a message. Returns the reaction's event id."""
+        relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
+        path = f"/rooms/{quote(room)}/send/m.reaction/t{next(_transactions)}"
+        return str((await self.call("PUT", path, **{"m.relates_to": relation}))["event_id"])
+
+    async def redacts(self, room: str, event_id: str) -> None:
+        """Take an event away, which takes the power to."""
+        path = f"/rooms/{quote(room)}/redact/{quote(event_id)}/t{next(_transactions)}"
+        await self.call("PUT", path)
+
+    async def downloads(self, url: str) -> bytes:
+        """Fetch a file that somebody offers."""
+        media = self._url.replace("/client/v3", "/client/v1/media/download")
+        path = f"{media}/{url.removeprefix('mxc://')}"
+        async with self._session.get(path, headers=self._headers) as response:
+            assert response.status == 200, await response.text()
+            return await response.read()
+
     async def sees(self, room: str) -> list[dict[str, Any]]:
         """Everything that was ever said in a room, oldest first."""
         events: list[dict[str, Any]] = []
@@ -81,6 +100,8 @@ class Person:
             relation = content.get("m.relates_to", {})
             if note is None:
                 continue
+            if relation.get("rel_type") == "m.replace" and relation["event_id"] not in found:
+                continue  # the original was redacted
             if relation.get("rel_type") == "m.replace":
                 shown, answer = content["m.new_content"], found[relation["event_id"]]
             else:

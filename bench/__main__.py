@@ -1,0 +1,90 @@
+"""The command line: which bench to run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from bench.deploy import bench_deploy
+from bench.footprint import bench_memory, bench_start
+from bench.measures import Book
+from bench.room import bench_room
+from bench.stage import open_stage
+from domain.errors import OpsError
+
+_SYNAPSE = Path(".venv-synapse/bin/python")
+
+
+def tell(text: str) -> None:
+    """Say how it goes, apart from the results."""
+    click.echo(text, err=True)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["room", "footprint", "deploy", "all"]))
+@click.option(
+    "--pings",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="How many each bot gets, with 1 and with 20 in flight.",
+)
+@click.option(
+    "--times",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How often a start or a deployment is repeated.",
+)
+@click.option(
+    "--synapse-python",
+    "synapse",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="GANTRY_SYNAPSE_PYTHON",
+    default=_SYNAPSE,
+    show_default=True,
+    show_envvar=True,
+    help="A Python that has Synapse; script/bench installs one.",
+)
+def bench(name: str, pings: int, times: int, synapse: Path) -> None:
+    """Measure, one JSON line a figure. Exits with 1 only if something could not be measured."""
+    book = Book(click.echo, lambda: os.getloadavg()[0])
+    try:
+        if name in ("room", "all"):
+            asyncio.run(_room(book, synapse, pings))
+        if name in ("footprint", "all"):
+            book.begin()
+            bench_start(book, tell, times)
+            asyncio.run(_memory(book, synapse))
+        if name in ("deploy", "all"):
+            asyncio.run(_deploy(book, synapse, times))
+    except OpsError as error:
+        tell(f"could not be measured: {error.summary}")
+        sys.exit(1)
+    finally:
+        tell("\n" + book.table())
+
+
+async def _room(book: Book, synapse: Path, pings: int) -> None:
+    book.begin()
+    async with open_stage(synapse) as stage:
+        await bench_room(book, stage, tell, pings)
+
+
+async def _memory(book: Book, synapse: Path) -> None:
+    async with open_stage(synapse) as stage:
+        await bench_memory(book, stage, tell)
+
+
+async def _deploy(book: Book, synapse: Path, times: int) -> None:
+    book.begin()
+    async with open_stage(synapse) as stage:
+        await bench_deploy(book, stage, tell, times)
+
+
+if __name__ == "__main__":
+    bench(prog_name="bench")

@@ -1,0 +1,78 @@
+"""Events -> what people do to messages: react to them, take them away. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.matrix.encoding import mapping
+from bot.matrix.inbound import Event, said_at, since_joining, text_of
+
+_STOP = frozenset("❌🛑✖")
+_EMOJI_STYLE = "\ufe0f"
+"""Clients put it behind an emoji or leave it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Somebody put an emoji under a message."""
+
+    event_id: str
+    room: str
+    sender: str
+    to: str
+    """The event id of the message."""
+    key: str
+    at: datetime
+
+    @property
+    def stops(self) -> bool:
+        """Whether it asks for what the message is about to be stopped."""
+        return self.key.replace(_EMOJI_STYLE, "") in _STOP
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Somebody took an event away."""
+
+    room: str
+    event_id: str
+    """Of what is gone."""
+
+
+def reactions(events: Iterable[Event], room: str, me: str) -> list[Reaction]:
+    """What people reacted with, in order; not what they took back again."""
+    events = since_joining(events, me)
+    gone = {redaction.event_id for redaction in redactions(events, room, me)}
+    found = [reaction for each in events if (reaction := _reaction(each, room))]
+    return [each for each in found if each.sender != me and each.event_id not in gone]
+
+
+def redactions(events: Iterable[Event], room: str, me: str) -> list[Redaction]:
+    """What others took away. The homeserver has seen to it that they may."""
+    return [
+        Redaction(room, gone)
+        for event in since_joining(events, me)
+        if event.get("sender") != me and (gone := _redacted(event))
+    ]
+
+
+def _reaction(event: Event, room: str) -> Reaction | None:
+    relation = mapping(mapping(event.get("content")).get("m.relates_to"))
+    if event.get("type") != "m.reaction" or relation.get("rel_type") != "m.annotation":
+        return None
+    event_id, sender = text_of(event.get("event_id")), text_of(event.get("sender"))
+    to, key = text_of(relation.get("event_id")), text_of(relation.get("key"))
+    at = said_at(event)
+    if event_id is None or sender is None or to is None or key is None or at is None:
+        return None
+    return Reaction(event_id, room, sender, to, key, at)
+
+
+def _redacted(event: Event) -> str | None:
+    """Newer rooms name it inside the content, older ones beside it."""
+    if event.get("type") != "m.room.redaction":
+        return None
+    inside = text_of(mapping(event.get("content")).get("redacts"))
+    return inside or text_of(event.get("redacts"))

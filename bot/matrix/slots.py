@@ -1,0 +1,49 @@
+"""Messages on their way to a room, and which of them goes first. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.matrix.attachments import ATTACHED
+from bot.matrix.content import Content
+
+PROGRESS = 3
+"""The urgency of what nobody waits for."""
+
+
+@dataclass
+class Slot:
+    """One message: what it should say and what the room sees."""
+
+    key: str
+    room: str
+    posted: Content
+    wanted: Content
+    event_id: str | None
+    shown: Content | None = None
+    final: bool = False
+    edited_at: float = 0.0
+    """When it last showed progress."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to send."""
+        return self.event_id is None or self.shown != self.wanted
+
+    @property
+    def urgency(self) -> int:
+        """New messages in their order, then final edits, then files, and last edits that only
+        show progress."""
+        if ATTACHED in self.posted:
+            return 2
+        return 0 if self.event_id is None else 1 if self.final else PROGRESS
+
+
+def most_urgent(slots: Iterable[Slot]) -> Slot | None:
+    """The most urgent; of those that show progress the one that has waited longest."""
+
+    def rank(slot: Slot) -> tuple[int, float]:
+        return slot.urgency, slot.edited_at if slot.urgency == PROGRESS else 0.0
+
+    return min((slot for slot in slots if slot.pending), key=rank, default=None)

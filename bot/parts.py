@@ -1,0 +1,76 @@
+"""Parts of the house that are made from settings alone, for it and for `gantry check`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from pydantic import SecretStr
+
+from bot.matrix.keyring import KeyStore
+from bot.matrix.login import Credentials
+from bot.matrix.news import Invitation
+from bot.matrix.recovery_key import RecoveryKey
+from bot.private_file import write_private
+from deployers import registry
+from deployers.protocol import Deployer, Tools
+from domain.access import Policy
+from domain.people import Person, Role
+from fleet.store.database import sqlite_path
+from ops_config.load import secret
+from ops_config.settings import Settings
+from ops_config.values import inviters
+
+
+def key_store(settings: Settings) -> KeyStore:
+    """Where the device's encryption keys are kept: beside the state.
+
+    Without a passphrase in the settings one is made and kept next to them, which protects no
+    more than the file's permissions do. Raises ConfigError.
+    """
+    matrix = settings.matrix
+    folder = sqlite_path(settings.state.url).parent / "keys"
+    file = matrix.store_passphrase_file
+    if file is None:
+        file = folder / "passphrase"
+        if not file.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(file, secrets.token_urlsafe(32))
+    passphrase = secret(file, None, "the key store's passphrase")
+    return KeyStore(folder, passphrase or SecretStr(""))
+
+
+def credentials(settings: Settings) -> Credentials:
+    """What to log in with. Raises ConfigError."""
+    matrix = settings.matrix
+    return Credentials(
+        secret(matrix.password_file, matrix.password_env, "the bot's password"),
+        secret(matrix.access_token_file, matrix.access_token_env, "the bot's access token"),
+        secret(matrix.refresh_token_file, None, "the bot's refresh token"),
+    )
+
+
+def recovery_key(settings: Settings) -> RecoveryKey | None:
+    """The account's recovery key, if the settings name one. Raises ConfigError."""
+    text = secret(settings.matrix.recovery_key_file, None, "the recovery key")
+    return RecoveryKey.decode(text) if text else None
+
+
+def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
+    """A deployer for each target, connected to nothing yet."""
+    return {
+        name: registry.kind(target.model_dump()["kind"]).open(name, target, tools)
+        for name, target in settings.targets.items()
+    }
+
+
+def may_invite(settings: Settings, rules: Policy) -> Callable[[Invitation], bool]:
+    """Whose invitations are taken."""
+    listed = inviters(settings)
+
+    def may(invitation: Invitation) -> bool:
+        if listed is not None:
+            return listed.include(invitation.sender)
+        return rules.role(Person(invitation.sender, invitation.room)) >= Role.OPERATOR
+
+    return may

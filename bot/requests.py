@@ -1,0 +1,88 @@
+"""What people said and did -> operations."""
+
+from __future__ import annotations
+
+from bot.matrix.gestures import Reaction
+from bot.matrix.inbound import Message, command
+from bot.matrix.session import Reading
+from commands.conversation import opening
+from commands.grammar import Grammar
+from commands.infer import Infer, turn_text
+from domain.errors import UsageError
+from domain.operations import Operation, operation_id
+from fleet.store.database import Transaction
+
+
+class Requests:
+    """Tells requests from talk."""
+
+    def __init__(self, grammar: Grammar, prefix: str) -> None:
+        self._grammar = grammar
+        self._prefix = prefix
+
+    async def file(self, reading: Reading, tx: Transaction) -> list[Operation]:
+        """Keep what was asked for, words before gestures. Returns what is new, in order."""
+        filed: list[Operation] = []
+        for message in reading.said:
+            typed = await self._typed(message, tx)
+            filed += await tx.operations.file([typed]) if typed else []
+        for reaction in reading.reactions:
+            made = await _stop(reaction, tx)
+            filed += await tx.operations.file([made]) if made else []
+        return filed
+
+    async def _typed(self, message: Message, tx: Transaction) -> Operation | None:
+        text = command(message.body, self._prefix)
+        service = await self._partner(message, tx)
+        if text is None and service and message.body.strip():
+            text = turn_text(service, message.body)
+        if text is None:
+            return None
+        verb = self._grammar.verb(text)
+        talks = service is not None and verb is not None and verb.request is Infer
+        return Operation(
+            id=operation_id(message.event_id),
+            origin=message.event_id,
+            room=message.room,
+            sender=message.sender,
+            text=text,
+            said_at=message.at,
+            changes=verb is not None and verb.changes,
+            thread=message.thread if talks else None,
+        )
+
+    async def _partner(self, message: Message, tx: Transaction) -> str | None:
+        """The service that a message in a thread is for: the last one that answered there."""
+        if message.thread is None:
+            return None
+        began = await opening(message.thread, message.room, tx)
+        if began is None:
+            return None
+        try:
+            request = self._grammar.parse(began.text).request
+        except UsageError:
+            return None
+        if not isinstance(request, Infer):
+            return None
+        said = await tx.turns.of(message.thread, began.id)
+        return said[-1].service if said else request.name
+
+
+async def _stop(reaction: Reaction, tx: Transaction) -> Operation | None:
+    """Crossing out the message about an operation that runs is cancelling it."""
+    if not reaction.stops:
+        return None
+    message = await tx.messages.by_event(reaction.room, reaction.to)
+    about = await tx.operations.get(message.operation) if message and message.operation else None
+    if about is None or about.state.ended:
+        return None
+    return Operation(
+        id=operation_id(reaction.event_id),
+        origin=reaction.event_id,
+        room=reaction.room,
+        sender=reaction.sender,
+        text=f"cancel {about.id}",
+        said_at=reaction.at,
+        changes=False,
+        quiet=True,
+    )

@@ -1,0 +1,34 @@
+"""SQLite statements that run where they are made.
+
+With the pages in memory a statement takes some 20 microseconds; handing each to a thread and back,
+as aiosqlite does, took ten times that, and ten of them stand between a command and its answer.
+Only the commit, which may have to wait for the disk, goes to the thread. See
+docs/decisions/0004-statements-at-once.md.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+_TO_THE_THREAD = frozenset({"commit", "close"})
+
+
+class AtOnce(aiosqlite.Connection):
+    """A connection that uses its thread for commits alone."""
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if getattr(fn, "__name__", "") in _TO_THE_THREAD:
+            return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return fn(*args, **kwargs)
+
+
+async def connect(path: Path) -> aiosqlite.Connection:
+    """Open the file, for one user at a time: statements and commits never overlap."""
+    connector = partial(sqlite3.connect, path, check_same_thread=False)
+    return await AtOnce(connector, iter_chunk_size=64)
