@@ -1,4 +1,4 @@
-"""Statements run where they are made, and whole: a task may be cancelled while it keeps something."""
+"""Statements run where they are made and whole, whatever is cancelled meanwhile."""
 
 import asyncio
 import threading
