@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from bot.clock import SystemClock
 from bot.matrix.api import MatrixApi
-from bot.matrix.cross_signing import ensure_identity, reset_identity, trust
+from bot.matrix.crypto.cross_signing import ensure_identity, reset_identity, trust
+from bot.matrix.crypto.own_device import OwnDevice
+from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import log_in
-from bot.matrix.own_device import OwnDevice
-from bot.matrix.recovery_key import RecoveryKey
 from bot.parts import credentials, key_store, open_targets, recovery_key
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable

@@ -20,6 +20,7 @@ from bot.intake import Intake
 from bot.matrix.admins import Admins
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
+from bot.matrix.crypto.vouching import Vouching
 from bot.matrix.doorkeeper import Doorkeeper
 from bot.matrix.entering import Entrance, resolve
 from bot.matrix.login import log_in
@@ -27,7 +28,6 @@ from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
 from bot.matrix.upgrades import Upgrades
-from bot.matrix.vouching import Vouching
 from bot.parts import credentials, key_store, may_invite, open_targets, recovery_key
 from bot.worker import Worker
 from commands.grammar import Grammar

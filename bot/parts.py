@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-from bot.matrix.keyring import KeyStore
+from bot.matrix.crypto.keyring import KeyStore
+from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import Credentials
 from bot.matrix.news import Invitation
-from bot.matrix.recovery_key import RecoveryKey
 from bot.private_file import write_private
 from deployers import registry
 from deployers.protocol import Deployer, Tools

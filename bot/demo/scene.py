@@ -18,10 +18,10 @@ from bot.demo.bot_log import is_ready, last_words
 from bot.demo.children import Child, Children
 from bot.demo.homeserver import Account, Homeserver
 from bot.demo.leftovers import stop_leftovers
+from bot.matrix.crypto.keyring import KeyStore
+from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.guest import Guest
 from bot.matrix.guest_login import StoreLost
-from bot.matrix.keyring import KeyStore
-from bot.matrix.recovery_key import RecoveryKey
 from bot.private_file import write_private
 from domain.errors import OpsError, Refused
 

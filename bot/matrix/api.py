@@ -16,8 +16,8 @@ import nio
 from pydantic import SecretStr
 
 from bot.matrix.answers import NotThere
+from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore
 from bot.matrix.inbound import Event
-from bot.matrix.keyring import DeviceStore, Keyring, KeyStore
 from bot.matrix.line import Line
 from bot.matrix.news import FILTER, TYPES, Invitation, Sync, invitations_filter, inviter, news
 from domain.errors import Unreachable

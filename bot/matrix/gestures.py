@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.matrix.encoding import mapping
+from bot.matrix.crypto.encoding import mapping
 from bot.matrix.inbound import Event, said_at, since_joining, text_of
 
 _STOP = frozenset("❌🛑✖")

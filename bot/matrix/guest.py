@@ -12,12 +12,12 @@ from typing import Any
 
 import nio
 
+from bot.matrix.crypto.keyring import Keyring, KeyStore
 from bot.matrix.guest_answers import asked
 from bot.matrix.guest_events import RoomEvent, is_sealed
 from bot.matrix.guest_login import logged_in
 from bot.matrix.guest_unread import Unread
 from bot.matrix.inbound import Event
-from bot.matrix.keyring import Keyring, KeyStore
 from domain.errors import UnknownName, Unreachable
 
 _TIMELINE_LIMIT = 200

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.matrix.encoding import mapping
+from bot.matrix.crypto.encoding import mapping
 from bot.matrix.inbound import Event, said_at
 
 UNREADABLE = "(cannot be read: its key was not shared)"

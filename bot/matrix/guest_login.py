@@ -9,10 +9,10 @@ from typing import Any
 
 import nio
 
+from bot.matrix.crypto.keyring import KeyStore
+from bot.matrix.crypto.own_device import OwnDevice
+from bot.matrix.crypto.published_keys import published
 from bot.matrix.guest_answers import asked
-from bot.matrix.keyring import KeyStore
-from bot.matrix.own_device import OwnDevice
-from bot.matrix.published_keys import published
 from domain.errors import Refused
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.matrix.encoding import mapping
+from bot.matrix.crypto.encoding import mapping
 
 Event = Mapping[str, Any]
 """An event as the client-server API delivers it."""

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from bot.matrix.answers import LoggedOut
 from bot.matrix.api import Login, MatrixApi
-from bot.matrix.own_device import OwnDevice, store_is_lost
+from bot.matrix.crypto.own_device import OwnDevice, store_is_lost
 from domain.clock import Clock
 from domain.errors import ConfigError, Refused
 from fleet.store.database import Store

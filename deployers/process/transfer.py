@@ -14,7 +14,7 @@ _STEP = 0.05
 
 
 class Transfer:
-    """Counts bytes and says, at most every half second or twentieth, where it stands."""
+    """Counts bytes and says, at most every half second or twentieth, and at the end, where it stands."""
 
     def __init__(self, size: int | None, had: int, clock: Clock) -> None:
         self.had = had
@@ -27,7 +27,8 @@ class Transfer:
         self._count += count
         now = self._clock.monotonic()
         fraction = min(1.0, self._count / self._size) if self._size else None
-        if now - self._told_at < _EVERY and (fraction or 0.0) - self._told < _STEP:
+        soon = now - self._told_at < _EVERY and (fraction or 0.0) - self._told < _STEP
+        if soon and fraction != 1.0:
             return None
         self._told, self._told_at = fraction or 0.0, now
         return fraction, self._text(now)

@@ -15,11 +15,11 @@ from yarl import URL
 
 from bot.demo.homeserver import Account, Homeserver
 from bot.matrix.answers import Answer
-from bot.matrix.asking import CLIENT, Request, account_data, ask, look_for
-from bot.matrix.encoding import canonical_json
-from bot.matrix.own_device import OwnDevice
-from bot.matrix.published_keys import Published, look_up
-from bot.matrix.signatures import with_signature
+from bot.matrix.crypto.asking import CLIENT, Request, account_data, ask, look_for
+from bot.matrix.crypto.encoding import canonical_json
+from bot.matrix.crypto.own_device import OwnDevice
+from bot.matrix.crypto.published_keys import Published, look_up
+from bot.matrix.crypto.signatures import with_signature
 
 _names = itertools.count()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.matrix.answers import Answer, LoggedOut, RateLimited
-from bot.matrix.asking import account_data, ask, look_for
+from bot.matrix.crypto.asking import account_data, ask, look_for
 from domain.errors import OpsError, Refused, Unreachable
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.matrix.backup_key import BackupKey
-from bot.matrix.encoding import base64_of, bytes_of
-from bot.matrix.room_keys import RoomKey
+from bot.matrix.crypto.backup_key import BackupKey
+from bot.matrix.crypto.encoding import base64_of, bytes_of
+from bot.matrix.crypto.room_keys import RoomKey
 
 USER = "@gantry:example.org"
 ROOM = "!ops:example.org"

@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from bot.demo.homeserver import Homeserver
-from bot.matrix.cross_signing import Identity, ensure_identity, reset_identity, trust
-from bot.matrix.recovery_key import RecoveryKey
-from bot.matrix.secret_storage import Vault
-from bot.matrix.signatures import USAGES, SigningKey, is_signed
+from bot.matrix.crypto.cross_signing import Identity, ensure_identity, reset_identity, trust
+from bot.matrix.crypto.recovery_key import RecoveryKey
+from bot.matrix.crypto.secret_storage import Vault
+from bot.matrix.crypto.signatures import USAGES, SigningKey, is_signed
 from domain.errors import Refused
 
 from .party import CrashAfter, Crashed, Party, another_device, arrived

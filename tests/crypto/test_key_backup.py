@@ -12,15 +12,15 @@ import pytest
 from pydantic import SecretStr
 
 from bot.demo.homeserver import Account, Homeserver
-from bot.matrix.asking import ask
-from bot.matrix.backup_key import ALGORITHM, BackupKey
-from bot.matrix.cross_signing import Identity, ensure_identity
-from bot.matrix.key_backup import KeyBackup
-from bot.matrix.own_device import OwnDevice
-from bot.matrix.recovery_key import RecoveryKey
-from bot.matrix.room_keys import RoomKey, import_into, sessions_of
-from bot.matrix.secret_storage import Vault
-from bot.matrix.signatures import is_signed
+from bot.matrix.crypto.asking import ask
+from bot.matrix.crypto.backup_key import ALGORITHM, BackupKey
+from bot.matrix.crypto.cross_signing import Identity, ensure_identity
+from bot.matrix.crypto.key_backup import KeyBackup
+from bot.matrix.crypto.own_device import OwnDevice
+from bot.matrix.crypto.recovery_key import RecoveryKey
+from bot.matrix.crypto.room_keys import RoomKey, import_into, sessions_of
+from bot.matrix.crypto.secret_storage import Vault
+from bot.matrix.crypto.signatures import is_signed
 from domain.errors import Refused
 
 from .party import CrashAfter, Crashed, Party, arrived, line_to, logged_in

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.homeserver import Homeserver
-from bot.matrix.cross_signing import ensure_identity
-from bot.matrix.own_device import OwnDevice, store_is_lost
-from bot.matrix.recovery_key import RecoveryKey
+from bot.matrix.crypto.cross_signing import ensure_identity
+from bot.matrix.crypto.own_device import OwnDevice, store_is_lost
+from bot.matrix.crypto.recovery_key import RecoveryKey
 from domain.errors import Refused
 
 from .party import arrived

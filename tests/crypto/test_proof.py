@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from bot.matrix.identity_upload import proof_of
+from bot.matrix.crypto.identity_upload import proof_of
 from domain.errors import Refused
 
 USER = "@gantry:example.org"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretBytes, SecretStr
 
-from bot.matrix.recovery_key import RecoveryKey
+from bot.matrix.crypto.recovery_key import RecoveryKey
 from domain.errors import ConfigError
 
 # The key of section 6.1 of RFC 7748, which other Matrix clients test with as well.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretBytes, SecretStr
 
-from bot.matrix.sealing import description, fits, seal, unseal
+from bot.matrix.crypto.sealing import description, fits, seal, unseal
 
 KEY = SecretBytes(bytes(range(32)))
 OTHER = SecretBytes(bytes(32))

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.matrix.encoding import bytes_of, canonical_json
-from bot.matrix.identity_upload import identity_objects
-from bot.matrix.own_device import OwnDevice, must_be_ours
-from bot.matrix.published_keys import judge, published
-from bot.matrix.signatures import USAGES, SigningKey, is_signed, public_key, sign
+from bot.matrix.crypto.encoding import bytes_of, canonical_json
+from bot.matrix.crypto.identity_upload import identity_objects
+from bot.matrix.crypto.own_device import OwnDevice, must_be_ours
+from bot.matrix.crypto.published_keys import judge, published
+from bot.matrix.crypto.signatures import USAGES, SigningKey, is_signed, public_key, sign
 from domain.errors import Refused
 
 from .party import device_object

@@ -13,9 +13,9 @@ import aiohttp
 from pydantic import SecretStr
 
 from bot.demo.homeserver import Account, Homeserver
+from bot.matrix.crypto.keyring import KeyStore
 from bot.matrix.guest import Guest
 from bot.matrix.guest_events import RoomEvent
-from bot.matrix.keyring import KeyStore
 
 
 @asynccontextmanager

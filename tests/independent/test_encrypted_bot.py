@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.homeserver import Homeserver
-from bot.matrix.recovery_key import RecoveryKey
+from bot.matrix.crypto.recovery_key import RecoveryKey
 
 from .js_client import JsClient
 from .room import IndependentRoom, opened

@@ -14,9 +14,9 @@ from nio.crypto.attachments import decrypt_attachment
 from pydantic import SecretStr
 
 from bot.demo.homeserver import Homeserver
+from bot.matrix.crypto.keyring import KeyStore
 from bot.matrix.guest import Guest
 from bot.matrix.guest_events import RoomEvent
-from bot.matrix.keyring import KeyStore
 
 from .bot_process import BotProcess, running, settings
 

@@ -14,14 +14,14 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
-from bot.matrix.asking import Request, ask
-from bot.matrix.encoding import canonical_json
-from bot.matrix.identity_upload import upload_identity
-from bot.matrix.own_device import OwnDevice, must_be_ours
-from bot.matrix.published_keys import Published, Trust, judge, look_up
-from bot.matrix.recovery_key import RecoveryKey
-from bot.matrix.secret_storage import Vault, default_key
-from bot.matrix.signatures import (
+from bot.matrix.crypto.asking import Request, ask
+from bot.matrix.crypto.encoding import canonical_json
+from bot.matrix.crypto.identity_upload import upload_identity
+from bot.matrix.crypto.own_device import OwnDevice, must_be_ours
+from bot.matrix.crypto.published_keys import Published, Trust, judge, look_up
+from bot.matrix.crypto.recovery_key import RecoveryKey
+from bot.matrix.crypto.secret_storage import Vault, default_key
+from bot.matrix.crypto.signatures import (
     USAGES,
     SigningKey,
     Usage,

@@ -15,7 +15,7 @@ from Crypto.Hash import SHA256
 from Crypto.Protocol.KDF import HKDF
 from pydantic import SecretBytes, SecretStr
 
-from bot.matrix.encoding import base64_of, bytes_of
+from bot.matrix.crypto.encoding import base64_of, bytes_of
 
 ALGORITHM = "m.secret_storage.v1.aes-hmac-sha2"
 

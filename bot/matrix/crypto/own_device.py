@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import nio
 
-from bot.matrix.asking import Request
-from bot.matrix.published_keys import Published, look_up
-from bot.matrix.signatures import is_signed
+from bot.matrix.crypto.asking import Request
+from bot.matrix.crypto.published_keys import Published, look_up
+from bot.matrix.crypto.signatures import is_signed
 from domain.errors import Refused
 
 

@@ -18,9 +18,9 @@ from Crypto.Hash import SHA256
 from Crypto.Protocol.KDF import HKDF
 from pydantic import SecretBytes, SecretStr
 
-from bot.matrix.encoding import base64_of, bytes_of, canonical_json, mapping
-from bot.matrix.room_keys import RoomKey
-from bot.matrix.signatures import signed_part
+from bot.matrix.crypto.encoding import base64_of, bytes_of, canonical_json, mapping
+from bot.matrix.crypto.room_keys import RoomKey
+from bot.matrix.crypto.signatures import signed_part
 
 ALGORITHM = "m.megolm_backup.v1.curve25519-aes-sha2"
 _MEGOLM = "m.megolm.v1.aes-sha2"

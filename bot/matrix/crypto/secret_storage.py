@@ -8,10 +8,10 @@ from __future__ import annotations
 import structlog
 from pydantic import SecretStr
 
-from bot.matrix.asking import Request, account_data, ask, look_for
-from bot.matrix.encoding import mapping
-from bot.matrix.recovery_key import RecoveryKey
-from bot.matrix.sealing import description, fits, seal, unseal
+from bot.matrix.crypto.asking import Request, account_data, ask, look_for
+from bot.matrix.crypto.encoding import mapping
+from bot.matrix.crypto.recovery_key import RecoveryKey
+from bot.matrix.crypto.sealing import description, fits, seal, unseal
 
 log = structlog.get_logger()
 

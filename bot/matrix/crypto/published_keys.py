@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.matrix.asking import Request, ask
-from bot.matrix.encoding import mapping
-from bot.matrix.signatures import USAGES, Usage, is_signed, public_key
+from bot.matrix.crypto.asking import Request, ask
+from bot.matrix.crypto.encoding import mapping
+from bot.matrix.crypto.signatures import USAGES, Usage, is_signed, public_key
 
 
 @dataclass(frozen=True, slots=True)

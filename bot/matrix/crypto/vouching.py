@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
-from bot.matrix.cross_signing import Identity, ensure_identity
-from bot.matrix.key_backup import KeyBackup
-from bot.matrix.own_device import OwnDevice
-from bot.matrix.recovery_key import RecoveryKey
-from bot.matrix.room_keys import import_into, sessions_of
+from bot.matrix.crypto.cross_signing import Identity, ensure_identity
+from bot.matrix.crypto.key_backup import KeyBackup
+from bot.matrix.crypto.own_device import OwnDevice
+from bot.matrix.crypto.recovery_key import RecoveryKey
+from bot.matrix.crypto.room_keys import import_into, sessions_of
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
 

@@ -14,14 +14,14 @@ from urllib.parse import quote
 
 import structlog
 
-from bot.matrix.asking import CLIENT, Request, ask, look_for, refusal
-from bot.matrix.backup_key import ALGORITHM, BackupKey
-from bot.matrix.cross_signing import Identity
-from bot.matrix.encoding import mapping
-from bot.matrix.recovery_key import RecoveryKey
-from bot.matrix.room_keys import RoomKey
-from bot.matrix.secret_storage import Vault
-from bot.matrix.signatures import sign
+from bot.matrix.crypto.asking import CLIENT, Request, ask, look_for, refusal
+from bot.matrix.crypto.backup_key import ALGORITHM, BackupKey
+from bot.matrix.crypto.cross_signing import Identity
+from bot.matrix.crypto.encoding import mapping
+from bot.matrix.crypto.recovery_key import RecoveryKey
+from bot.matrix.crypto.room_keys import RoomKey
+from bot.matrix.crypto.secret_storage import Vault
+from bot.matrix.crypto.signatures import sign
 from domain.errors import Refused
 
 log = structlog.get_logger()

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bot.matrix.asking import CLIENT, Request, refusal
-from bot.matrix.encoding import mapping
-from bot.matrix.signatures import SigningKey, Usage, key_object, sign
+from bot.matrix.crypto.asking import CLIENT, Request, refusal
+from bot.matrix.crypto.encoding import mapping
+from bot.matrix.crypto.signatures import SigningKey, Usage, key_object, sign
 from domain.errors import OpsError, Refused
 
 _UPLOAD = "/keys/device_signing/upload"

@@ -11,7 +11,7 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 from pydantic import SecretBytes, SecretStr
 
-from bot.matrix.encoding import base64_of, bytes_of, canonical_json, mapping
+from bot.matrix.crypto.encoding import base64_of, bytes_of, canonical_json, mapping
 
 Usage = Literal["master", "self_signing", "user_signing"]
 USAGES: tuple[Usage, ...] = get_args(Usage)
