@@ -51,7 +51,7 @@ from ops_config.values import policy
 
 log = structlog.get_logger()
 
-TALK, ANSWERS = 0.1, 1.0
+TALK, ANSWERS = 0.25, 2.0
 """Seconds that quick answers get to be worked out, and to be sent, before the rooms are read
 again. A longer one goes on meanwhile."""
 
@@ -163,7 +163,7 @@ def _people(
 
     async def answered() -> None:
         await worker.quiet(TALK)
-        await outbox.settled(ANSWERS)
+        await outbox.answered(ANSWERS)
 
     user_id, prefix = matrix.user_id, matrix.prefix
     intake = Intake(store, grammar, outbox, clock, user_id, prefix, worker.start, answered)

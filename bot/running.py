@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -22,11 +23,21 @@ def run_until_stopped(config: Path, log_level: str) -> None:
     """Run, and leave with the right exit code: 2 for the configuration, 1 for the rest."""
     journal.start(log_level)
     try:
-        asyncio.run(_serve(load(config)))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(load(config)))
     except ConfigError as error:
         _leave(error, 2)
     except OpsError as error:
         _leave(error, 1)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it installs: an answer takes some fifty turns of the loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _serve(settings: Settings) -> None:

@@ -33,7 +33,7 @@ UPLOAD_TIMEOUT = 300.0
 """Seconds one file may take."""
 
 SURE_FOR = 1.0
-"""Seconds for which a room that was found unencrypted is not asked about again."""
+"""Seconds for which a room that was found unencrypted, by asking or by a sync, is believed so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class MatrixApi:
         self.keyring = Keyring(self._client, self._ask)
         self.user_id = user_id
         self._sure_until: dict[str, float] = {}
+        self._synced_at = -SURE_FOR
         self._all_known = False
         """True once every room we are in was seen."""
 
@@ -110,6 +111,7 @@ class MatrixApi:
                 full_state=everything or None,
             )
         )
+        self._synced_at = time.monotonic()
         brought = news(answer, self.user_id, self.name)
         for room in brought.left:
             self._client.rooms.pop(room, None)
@@ -147,8 +149,10 @@ class MatrixApi:
         Raises RateLimited, TooLarge, LoggedOut, Refused (a clear no) or Unreachable.
         """
         await self._be_sure(room)
-        if self.encrypted(room):
-            await self.keyring.share(room)
+        if not self.encrypted(room):
+            path = f"{_V3}/rooms/{quote(room, safe='')}/send/m.room.message/{transaction}"
+            return str((await self.request("PUT", path, content)).expected()["event_id"])
+        await self.keyring.share(room)
         call = self._client.room_send(
             room, "m.room.message", dict(content), transaction, ignore_unverified_devices=True
         )
@@ -227,7 +231,8 @@ class MatrixApi:
             raise NotThere(f"the bot is not in {room}")
         if known is None:
             raise Unreachable(f"{room} is not known yet")
-        if known.encrypted or time.monotonic() < self._sure_until.get(room, 0.0):
+        sure_until = max(self._sure_until.get(room, 0.0), self._synced_at + SURE_FOR)
+        if known.encrypted or time.monotonic() < sure_until:
             return
         path = f"{_V3}/rooms/{quote(room, safe='')}/state/m.room.encryption"
         answer = await self.request("GET", path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 
 import structlog
 
@@ -41,6 +42,8 @@ class Outbox:
         self._receipts: list[tuple[str, str, Content | None]] = []
         """(key, event id, what it says if that is all) of what was said and not noted yet."""
         self._received = asyncio.Event()
+        self._idle = asyncio.Event()
+        """Set when there is nothing left to send but progress."""
         self._not_before = 0.0
         self._pace = Pace()
         self._edited_at = 0.0
@@ -102,6 +105,14 @@ class Outbox:
         while self._pending() and self._clock.monotonic() < deadline:
             await self._clock.sleep(0.01)
 
+    async def answered(self, seconds: float) -> None:
+        """Wait until what is wanted now has been sent, but not longer than that."""
+        self._idle.clear()
+        if self._unsent():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._idle.wait()
+
     async def _keep_receipts(self) -> None:
         """Note what was said, many at once and behind the sending: after a crash in between it
         is sent again under the same transaction id, which says nothing twice."""
@@ -117,9 +128,12 @@ class Outbox:
             del self._receipts[: len(receipts)]
 
     def _pending(self) -> bool:
+        return bool(self._receipts) or self._unsent()
+
+    def _unsent(self) -> bool:
         slots = (slot for slots in self._slots.values() for slot in slots.values())
         waited_for = (slot.pending and slot.urgency < PROGRESS for slot in slots)
-        return bool(self._receipts) or any(waited_for)
+        return any(waited_for)
 
     def _employ(self, room: str) -> None:
         """See to it that somebody sends for this room."""
@@ -135,6 +149,8 @@ class Outbox:
             slot = most_urgent(self._slots[room].values())
             if slot is None:
                 wake.clear()
+                if not self._unsent():
+                    self._idle.set()
                 await wake.wait()
                 continue
             if slot.urgency == PROGRESS and not await self._may_show(slot, wake):

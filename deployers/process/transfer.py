@@ -14,7 +14,7 @@ _STEP = 0.05
 
 
 class Transfer:
-    """Counts bytes and says, at most every half second or twentieth, and at the end, where it stands."""
+    """Counts bytes and says where it stands: every half second or twentieth, and at the end."""
 
     def __init__(self, size: int | None, had: int, clock: Clock) -> None:
         self.had = had

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
@@ -25,7 +25,7 @@ from fleet.store.positions import Positions
 from fleet.store.rooms import Rooms
 from fleet.store.sealed import Sealed
 from fleet.store.services import Services
-from fleet.store.steady import SteadyConnection, finished
+from fleet.store.steady import finished
 from fleet.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Transaction:
     rooms: Rooms
 
     @classmethod
-    def over(cls, connection: SteadyConnection) -> Transaction:
+    def over(cls, connection: AsyncConnection) -> Transaction:
         """The repositories, all on one connection."""
         return cls(
             Operations(connection),
@@ -117,7 +117,7 @@ class Store:
         """
         async with self._turn:
             try:
-                yield Transaction.over(SteadyConnection(self._connection))
+                yield Transaction.over(self._connection)
                 await finished(self._connection.commit())
             except BaseException:
                 await finished(self._connection.rollback())

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import files
 
 
@@ -22,7 +22,7 @@ class File:
 class Files:
     """The files table, within one transaction. Each belongs to the message of the same key."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def keep(self, key: str, file: File) -> None:

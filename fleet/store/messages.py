@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import messages
 
 Content = dict[str, Any]
@@ -47,7 +47,7 @@ class Message:
 class Messages:
     """The messages table, within one transaction."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def want(self, key: str, room: str, content: Content) -> Message:

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.operations import Operation, State, operation_id
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import operations
 
 _UNENDED = [state.value for state in State if not state.ended]
@@ -20,35 +20,44 @@ _FIELDS = [operations.c[name] for name in Operation.__dataclass_fields__]
 class Operations:
     """The operations table, within one transaction."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def file(self, found: Iterable[Operation]) -> list[Operation]:
         """Keep those whose origin is new, and return just these, in order."""
-        new = []
-        for operation in found:
-            kept = await self._file(operation)
-            if kept is not None:
-                new.append(kept)
-        return new
+        wanted = list({operation.origin: operation for operation in found}.values())
+        filed = await self._insert(wanted)
+        left = [operation for operation in wanted if operation.origin not in filed]
+        filed |= {o.origin: o for o in await self._file_under_longer_ids(left)}
+        return [filed[operation.origin] for operation in wanted if operation.origin in filed]
 
-    async def _file(self, operation: Operation) -> Operation | None:
-        if await self._insert(operation):
-            return operation
-        known = sa.select(sa.true()).where(operations.c.origin == operation.origin)
-        if await self._connection.scalar(known):
-            return None
-        longer = operation_id(operation.origin, len(operation.id) + 1)
-        return await self._file(replace(operation, id=longer))
+    async def _file_under_longer_ids(self, left: Sequence[Operation]) -> list[Operation]:
+        """File those that were not taken because, rarely, another origin has the same id."""
+        origins = [operation.origin for operation in left]
+        if not origins:
+            return []
+        query = sa.select(operations.c.origin).where(operations.c.origin.in_(origins))
+        known = set((await self._connection.execute(query)).scalars())
+        return await self.file(
+            replace(each, id=operation_id(each.origin, len(each.id) + 1))
+            for each in left
+            if each.origin not in known
+        )
 
-    async def _insert(self, operation: Operation) -> bool:
-        """False when the origin is known or, rarely, another origin has the same id."""
-        order = sa.select(sa.func.coalesce(sa.func.max(operations.c.filed_order), 0) + 1)
-        values = {column.name: getattr(operation, column.name) for column in _FIELDS}
-        values["state"] = operation.state.value
-        statement = insert(operations).values(filed_order=order.scalar_subquery(), **values)
-        done = await self._connection.execute(statement.on_conflict_do_nothing())
-        return done.rowcount == 1
+    async def _insert(self, wanted: Sequence[Operation]) -> dict[str, Operation]:
+        """All in one statement. Returns those that were taken: neither origin nor id was known."""
+        if not wanted:
+            return {}
+        last = await self._connection.scalar(sa.select(sa.func.max(operations.c.filed_order)))
+        rows = [
+            {column.name: getattr(operation, column.name) for column in _FIELDS}
+            | {"state": operation.state.value, "filed_order": order}
+            for order, operation in enumerate(wanted, 1 + (last or 0))
+        ]
+        statement = insert(operations).values(rows).on_conflict_do_nothing()
+        taken = await self._connection.execute(statement.returning(operations.c.origin))
+        found = {operation.origin: operation for operation in wanted}
+        return {origin: found[origin] for origin in taken.scalars()}
 
     async def get(self, name: str) -> Operation | None:
         """The operation of that id."""

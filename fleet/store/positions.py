@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import sync_position
 
 
@@ -35,7 +35,7 @@ class Position:
 class Positions:
     """The sync_position table, within one transaction."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def get(self, user_id: str) -> Position:

@@ -6,15 +6,15 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import room_successors, services
 
 
 class Rooms:
     """The room_successors table, within one transaction."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def successors(self) -> dict[str, str]:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.services import ServiceSpec
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import revisions, services
 
 
@@ -27,7 +27,7 @@ class Wanted:
 class Services:
     """The services and revisions tables, within one transaction."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def all(self) -> list[Wanted]:

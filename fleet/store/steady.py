@@ -1,7 +1,7 @@
-"""A connection whose work is finished even when whoever asked for it is cancelled.
+"""Commits that are finished even when whoever asked for them is cancelled.
 
-A task that is cancelled while SQLite is at work leaves SQLAlchemy with a connection it can only
-throw away; the statement goes on in its thread, and the lock it took is held until somebody
+A task that is cancelled while SQLite is at work in another thread leaves SQLAlchemy with a
+connection it can only throw away; the work goes on, and the lock it took is held until somebody
 collects the garbage. Every later transaction then fails with "database is locked".
 """
 
@@ -10,9 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
-
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
@@ -30,18 +27,3 @@ async def finished(work: Coroutine[Any, Any, T]) -> T:
         task.exception()
         raise cancelled
     return task.result()
-
-
-class SteadyConnection:
-    """What repositories run their statements on."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
-        """Run a statement."""
-        return await finished(self._connection.execute(statement))
-
-    async def scalar(self, statement: sa.Executable) -> Any:
-        """Run a statement and take the first column of its first row; None without one."""
-        return await finished(self._connection.scalar(statement))

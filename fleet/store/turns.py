@@ -8,8 +8,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fleet.store.steady import SteadyConnection
 from fleet.store.tables import turns
 
 
@@ -30,7 +30,7 @@ class KeptTurn:
 class Turns:
     """The turns table, within one transaction."""
 
-    def __init__(self, connection: SteadyConnection) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def keep(self, said: Iterable[KeptTurn]) -> None:

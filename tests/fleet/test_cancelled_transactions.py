@@ -28,10 +28,10 @@ async def test_cancelled_at_any_moment_all_or_nothing_is_kept_and_the_next_may_g
 async def test_statements_run_where_they_are_made(store):
     """Handing each to a thread and back costs ten times what SQLite itself needs."""
     async with store.transaction() as tx:
-        connection = await tx.services._connection._connection.get_raw_connection()
+        connection = await tx.services._connection.get_raw_connection()
         made_in = []
         connection.driver_connection._connection.create_function(
             "here", 0, lambda: made_in.append(threading.current_thread()) or 1
         )
-        await tx.services._connection._connection.exec_driver_sql("SELECT here()")
+        await tx.services._connection.exec_driver_sql("SELECT here()")
     assert made_in == [threading.current_thread()]

@@ -47,7 +47,7 @@ async def test_migrations_make_exactly_the_tables_the_code_uses(store):
         return compare_metadata(context, metadata)
 
     async with store.transaction() as tx:
-        connection = tx.services._connection._connection
+        connection = tx.services._connection
         assert await connection.run_sync(differences) == []
 
 

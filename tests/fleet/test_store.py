@@ -163,7 +163,7 @@ async def test_a_service_is_what_was_last_wanted_and_its_revisions_are_history(s
         assert await tx.services.all() == [Wanted(first, ROOM, "op3", NOON)]
         await tx.services.remove("tiny")
         assert await tx.services.get("tiny") is None
-        rows = await tx.services._connection._connection.exec_driver_sql(
+        rows = await tx.services._connection.exec_driver_sql(
             "SELECT number, revision, operation FROM revisions ORDER BY number"
         )
         assert [tuple(row) for row in rows] == [
