@@ -166,7 +166,7 @@ def _people(
         await outbox.answered(ANSWERS)
 
     user_id, prefix = matrix.user_id, matrix.prefix
-    intake = Intake(store, grammar, outbox, clock, user_id, prefix, worker.start, answered)
+    intake = Intake(store, grammar, outbox, clock, user_id, prefix, worker.take_up, answered)
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
     api.line.renew = renewal.renew if position.refresh_token else None

@@ -41,7 +41,7 @@ class Intake:
         clock: Clock,
         user_id: str,
         prefix: str,
-        work: Callable[[Operation], None],
+        work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
@@ -65,6 +65,8 @@ class Intake:
             self._passed_over += 1
             return
         self._passed_over = 0
+        if reading.points_back:
+            await self._outbox.noted()
         async with self._store.transaction() as tx:
             filed = await self._requests.file(reading, tx)
             await tx.positions.reached(self._user_id, reading.token)
@@ -78,7 +80,7 @@ class Intake:
         for operation in filed:
             verb = operation.text.split(maxsplit=1)[0][:40]
             log.info("filed", operation=operation.id, sender=operation.sender, verb=verb)
-            self._work(operation)
+        await self._work(filed)
         if filed and self._answered:
             await self._answered()
 
@@ -86,8 +88,7 @@ class Intake:
         """Keep an operation of the bot's own, then have it worked on."""
         async with self._store.transaction() as tx:
             filed = await tx.operations.file([operation])
-        for each in filed:
-            self._work(each)
+        await self._work(filed)
 
     async def still_sealed(self) -> Sequence[SealedEvent]:
         """What could not be read so far."""

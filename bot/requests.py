@@ -23,9 +23,13 @@ class Requests:
     async def file(self, reading: Reading, tx: Transaction) -> list[Operation]:
         """Keep what was asked for, words before gestures. Returns what is new, in order."""
         filed: list[Operation] = []
+        typed: list[Operation] = []
         for message in reading.said:
-            typed = await self._typed(message, tx)
-            filed += await tx.operations.file([typed]) if typed else []
+            if message.thread is not None:  # it may go on with something said just before it
+                filed += await tx.operations.file(typed)
+                typed.clear()
+            typed += filter(None, [await self._typed(message, tx)])
+        filed += await tx.operations.file(typed)
         for reaction in reading.reactions:
             made = await _stop(reaction, tx)
             filed += await tx.operations.file([made]) if made else []

@@ -25,6 +25,9 @@ from fleet.store.messages import key_of
 
 log = structlog.get_logger()
 
+HEAD_START = 0.005
+"""Seconds an operation has to itself before the next one begins, unless it ends sooner."""
+
 
 class Worker:
     """Runs operations. Whatever happens to this process, the store says where to go on."""
@@ -42,11 +45,17 @@ class Worker:
         self._max_age = max_age
         self._tasks: dict[asyncio.Task[None], bool] = {}
 
-    def start(self, operation: Operation) -> None:
-        """Begin, or after a restart go on."""
+    async def take_up(self, operations: Sequence[Operation]) -> None:
+        """Begin in order. Each gets a head start, so that the first answer need not wait until the
+        last command is understood."""
+        for operation in operations:
+            await asyncio.wait({self._start(operation)}, timeout=HEAD_START)
+
+    def _start(self, operation: Operation) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(operation), name=f"work {operation.id}")
         self._tasks[task] = operation.changes
         task.add_done_callback(self._done)
+        return task
 
     async def resume(self) -> None:
         """Go on with everything an earlier run of the bot had accepted and not ended."""
@@ -58,7 +67,7 @@ class Worker:
                     self._deps.cancellations.ask(operation.id, by)
         for operation in left:
             log.info("resumed", operation=operation.id, state=str(operation.state))
-            self.start(operation)
+            self._start(operation)
 
     async def quiet(self, seconds: float) -> None:
         """Wait until what only talks has ended, but not longer than that."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from commands.replies import Block, Table, html, plain
+from commands.replies import Block, Table, Verbatim, html, plain
 from domain.operations import Operation, State
 
 Content = dict[str, Any]
@@ -42,7 +42,7 @@ def told(
         "m.mentions": {"user_ids": [mention]} if mention else {},
         OPERATION: {"id": operation.id, "event": operation.origin, "state": str(state)},
     }
-    if _weight(rich) <= LIMIT:
+    if rich != html((Verbatim(text),)) and _weight(rich) <= LIMIT:  # it says more than the text
         content |= {"format": "org.matrix.custom.html", "formatted_body": rich}
     if operation.origin.startswith("$") and not operation.quiet:
         content["m.relates_to"] = _relation(operation)

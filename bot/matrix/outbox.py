@@ -25,6 +25,9 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 """Seconds between attempts while the homeserver does not answer."""
 
+NOTED_WITHIN = 0.25
+"""Seconds after which it is noted what was said, however much there is still to say."""
+
 
 class Outbox:
     """Says what is wanted: messages once each, edits coalesced, rooms apart from each other."""
@@ -42,8 +45,12 @@ class Outbox:
         self._receipts: list[tuple[str, str, Content | None]] = []
         """(key, event id, what it says if that is all) of what was said and not noted yet."""
         self._received = asyncio.Event()
+        self._noted = asyncio.Event()
+        """Set while there is nothing to note."""
+        self._noted.set()
         self._idle = asyncio.Event()
-        """Set when there is nothing left to send but progress."""
+        """Set while there is nothing left to send but progress."""
+        self._idle.set()
         self._not_before = 0.0
         self._pace = Pace()
         self._edited_at = 0.0
@@ -82,6 +89,7 @@ class Outbox:
             self._newer.add(message.key)
         if message.redacted:
             self._slots.get(message.room, {}).pop(message.key, None)
+            self._rest()
             return
         slots = self._slots.setdefault(message.room, {})
         slot = slots.get(message.key)
@@ -89,6 +97,7 @@ class Outbox:
             slot = Slot(message.key, message.room, message.posted, message.wanted, message.event_id)
             slots[message.key] = slot
         slot.wanted, slot.final = message.wanted, final
+        self._rest()
         self._employ(message.room)
         self._wake[message.room].set()
 
@@ -100,24 +109,28 @@ class Outbox:
             self._wake[room].set()
 
     async def settled(self, seconds: float) -> None:
-        """Wait until everything has been said but progress, and not longer than that."""
-        deadline = self._clock.monotonic() + seconds
-        while self._pending() and self._clock.monotonic() < deadline:
-            await self._clock.sleep(0.01)
+        """Wait until everything has been said but progress, and noted, but not longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+                await self._noted.wait()
+
+    async def noted(self) -> None:
+        """Wait until what was said can be found in the store by its event id."""
+        await self._noted.wait()
 
     async def answered(self, seconds: float) -> None:
         """Wait until what is wanted now has been sent, but not longer than that."""
-        self._idle.clear()
-        if self._unsent():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._idle.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     async def _keep_receipts(self) -> None:
         """Note what was said, many at once and behind the sending: after a crash in between it
         is sent again under the same transaction id, which says nothing twice."""
         while True:
             await self._received.wait()
+            await self.answered(NOTED_WITHIN)
             self._received.clear()
             receipts = list(self._receipts)
             async with self._store.transaction() as tx:
@@ -126,14 +139,16 @@ class Outbox:
                     if content is not None and ATTACHED in content:
                         await tx.files.drop(key)
             del self._receipts[: len(receipts)]
+            if not self._receipts:
+                self._noted.set()
 
-    def _pending(self) -> bool:
-        return bool(self._receipts) or self._unsent()
-
-    def _unsent(self) -> bool:
+    def _rest(self) -> None:
+        """Tell those who wait whether there is anything left to send but progress."""
         slots = (slot for slots in self._slots.values() for slot in slots.values())
-        waited_for = (slot.pending and slot.urgency < PROGRESS for slot in slots)
-        return any(waited_for)
+        if any(slot.pending and slot.urgency < PROGRESS for slot in slots):
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     def _employ(self, room: str) -> None:
         """See to it that somebody sends for this room."""
@@ -149,8 +164,7 @@ class Outbox:
             slot = most_urgent(self._slots[room].values())
             if slot is None:
                 wake.clear()
-                if not self._unsent():
-                    self._idle.set()
+                self._rest()
                 await wake.wait()
                 continue
             if slot.urgency == PROGRESS and not await self._may_show(slot, wake):
@@ -238,6 +252,7 @@ class Outbox:
             self._slots[slot.room].pop(slot.key, None)
         if (first or done) and slot.event_id:
             self._receipts.append((slot.key, slot.event_id, slot.shown if done else None))
+            self._noted.clear()
             self._received.set()
         if done:
             self._attachments.forget(slot.key)

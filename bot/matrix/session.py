@@ -45,6 +45,12 @@ class Reading:
         found = (self.said, self.sealed, self.opened, self.reactions, self.redactions)
         return not any(found)
 
+    @property
+    def points_back(self) -> bool:
+        """True when some of it is about messages that were there before."""
+        threaded = any(message.thread for message in self.said)
+        return threaded or bool(self.reactions or self.redactions)
+
 
 File = Callable[[Reading], Awaitable[None]]
 

@@ -16,14 +16,12 @@ from typing import Any
 
 import aiosqlite
 
-_TO_THE_THREAD = frozenset({"commit", "close"})
-
 
 class AtOnce(aiosqlite.Connection):
     """A connection that uses its thread for commits alone."""
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if getattr(fn, "__name__", "") in _TO_THE_THREAD:
+        if fn in (self._conn.commit, self._conn.close):  # a cursor's close is not meant
             return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
         return fn(*args, **kwargs)
 

@@ -16,6 +16,19 @@ Content = dict[str, Any]
 
 _OPERATION = "operation:"
 
+# Made once: putting a statement together takes SQLAlchemy longer than SQLite takes to run it.
+_NEW = insert(messages)
+_WANT = _NEW.on_conflict_do_update(
+    index_elements=["key"],
+    set_={"wanted": _NEW.excluded.wanted, "done": messages.c.redacted},
+).returning(messages)
+_BY_KEY = sa.select(messages).where(messages.c.key == sa.bindparam("of"))
+_CHANGE = sa.update(messages).where(messages.c.key == sa.bindparam("of"))
+_SAID = _CHANGE.values(
+    event_id=sa.bindparam("event"),
+    done=messages.c.done | (messages.c.wanted == sa.bindparam("said", type_=sa.JSON)),
+)
+
 
 def key_of(operation: str) -> str:
     """The key of the one message about an operation. Others about it have more behind that."""
@@ -52,15 +65,8 @@ class Messages:
 
     async def want(self, key: str, room: str, content: Content) -> Message:
         """Have this message say this; it is made if it is new. A redacted one stays as it is."""
-        statement = insert(messages).values(
-            key=key, room=room, posted=content, wanted=content, done=False
-        )
-        row = await self._connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["key"], set_={"wanted": content, "done": messages.c.redacted}
-            ).returning(messages)
-        )
-        return _message(row.one())
+        new = {"key": key, "room": room, "posted": content, "wanted": content, "done": False}
+        return _message((await self._connection.execute(_WANT, new)).one())
 
     async def unsaid(self) -> list[Message]:
         """Messages that do not yet say what is wanted, oldest first."""
@@ -69,8 +75,7 @@ class Messages:
 
     async def get(self, key: str) -> Message | None:
         """The message of that key."""
-        query = sa.select(messages).where(messages.c.key == key)
-        row = (await self._connection.execute(query)).one_or_none()
+        row = (await self._connection.execute(_BY_KEY, {"of": key})).one_or_none()
         return None if row is None else _message(row)
 
     async def by_event(self, room: str, event_id: str) -> Message | None:
@@ -91,12 +96,11 @@ class Messages:
 
     async def said(self, key: str, event_id: str, content: Content | None) -> None:
         """Note its event, and that nothing is left to say if `content` is what is wanted."""
-        done = messages.c.done | (messages.c.wanted == sa.literal(content, sa.JSON()))
-        await self._connection.execute(
-            sa.update(messages)
-            .where(messages.c.key == key)
-            .values(event_id=event_id, done=messages.c.done if content is None else done)
-        )
+        if content is None:
+            await self._connection.execute(_CHANGE, {"of": key, "event_id": event_id})
+        else:
+            note = {"of": key, "event": event_id, "said": content}
+            await self._connection.execute(_SAID, note)
 
     async def give_up(self, key: str) -> None:
         """The homeserver will not have it: try no more."""

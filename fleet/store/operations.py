@@ -11,10 +11,32 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.operations import Operation, State, operation_id
-from fleet.store.tables import operations
+from fleet.store.tables import Moment, operations
 
-_UNENDED = [state.value for state in State if not state.ended]
 _FIELDS = [operations.c[name] for name in Operation.__dataclass_fields__]
+
+# Made once: putting a statement together takes SQLAlchemy longer than SQLite takes to run it.
+_LAST = sa.select(sa.func.max(operations.c.filed_order))
+_FILE = insert(operations).on_conflict_do_nothing().returning(operations.c.origin)
+_UPDATE = sa.update(operations).where(operations.c.id == sa.bindparam("of"))
+_ALL = sa.select(*_FIELDS).order_by(operations.c.filed_order)
+_BY_ID = _ALL.where(operations.c.id == sa.bindparam("of"))
+_BY_ORIGIN = _ALL.where(operations.c.origin == sa.bindparam("origin"))
+_UNENDED = _ALL.where(operations.c.state.in_([s.value for s in State if not s.ended]))
+_RECENT = (
+    sa.select(*_FIELDS)
+    .where(operations.c.changes)
+    .order_by(operations.c.filed_order.desc())
+    .limit(sa.bindparam("limit"))
+)
+_START = _UPDATE.values(
+    state=State.RUNNING.value,
+    service=sa.bindparam("service"),
+    started_at=sa.func.coalesce(operations.c.started_at, sa.bindparam("at", type_=Moment)),
+)
+_CANCEL = _UPDATE.values(
+    cancelled_by=sa.func.coalesce(operations.c.cancelled_by, sa.bindparam("by"))
+)
 
 
 class Operations:
@@ -48,51 +70,36 @@ class Operations:
         """All in one statement. Returns those that were taken: neither origin nor id was known."""
         if not wanted:
             return {}
-        last = await self._connection.scalar(sa.select(sa.func.max(operations.c.filed_order)))
+        last = await self._connection.scalar(_LAST)
         rows = [
             {column.name: getattr(operation, column.name) for column in _FIELDS}
             | {"state": operation.state.value, "filed_order": order}
             for order, operation in enumerate(wanted, 1 + (last or 0))
         ]
-        statement = insert(operations).values(rows).on_conflict_do_nothing()
-        taken = await self._connection.execute(statement.returning(operations.c.origin))
+        taken = await self._connection.execute(_FILE, rows)
         found = {operation.origin: operation for operation in wanted}
         return {origin: found[origin] for origin in taken.scalars()}
 
     async def get(self, name: str) -> Operation | None:
         """The operation of that id."""
-        rows = await self._select(operations.c.id == name)
-        return rows[0] if rows else None
+        return _first(await self._connection.execute(_BY_ID, {"of": name}))
 
     async def by_origin(self, origin: str) -> Operation | None:
         """The operation that event became."""
-        rows = await self._select(operations.c.origin == origin)
-        return rows[0] if rows else None
+        return _first(await self._connection.execute(_BY_ORIGIN, {"origin": origin}))
 
     async def unended(self) -> list[Operation]:
         """Everything that was accepted and has not ended, in the order it was accepted."""
-        return await self._select(operations.c.state.in_(_UNENDED))
+        return [_operation(row) for row in await self._connection.execute(_UNENDED)]
 
     async def recent(self, limit: int) -> list[Operation]:
         """The newest operations that change something, newest first."""
-        query = (
-            sa.select(*_FIELDS)
-            .where(operations.c.changes)
-            .order_by(operations.c.filed_order.desc())
-            .limit(limit)
-        )
-        return [_operation(row) for row in await self._connection.execute(query)]
+        rows = await self._connection.execute(_RECENT, {"limit": limit})
+        return [_operation(row) for row in rows]
 
     async def started(self, name: str, service: str | None, at: datetime) -> None:
         """Note that work on it began; a second beginning after a restart changes nothing."""
-        await self._update(
-            name,
-            state=State.RUNNING.value,
-            service=service,
-            started_at=sa.func.coalesce(
-                operations.c.started_at, sa.literal(at, operations.c.started_at.type)
-            ),
-        )
+        await self._connection.execute(_START, {"of": name, "service": service, "at": at})
 
     async def ended(self, name: str, state: State, summary: str, at: datetime) -> None:
         """Note how it ended."""
@@ -108,8 +115,7 @@ class Operations:
 
     async def cancel(self, name: str, by: str) -> None:
         """Note who asked for its end; the first one counts."""
-        column = operations.c.cancelled_by
-        await self._update(name, cancelled_by=sa.func.coalesce(column, sa.literal(by)))
+        await self._connection.execute(_CANCEL, {"of": name, "by": by})
 
     async def cancelled_by(self, name: str) -> str | None:
         """Who asked for its end, if anybody did."""
@@ -120,13 +126,11 @@ class Operations:
         return None if found is None else str(found)
 
     async def _update(self, name: str, **values: object) -> None:
-        await self._connection.execute(
-            sa.update(operations).where(operations.c.id == name).values(**values)
-        )
+        await self._connection.execute(_UPDATE, {"of": name, **values})
 
-    async def _select(self, where: sa.ColumnElement[bool]) -> list[Operation]:
-        query = sa.select(*_FIELDS).where(where).order_by(operations.c.filed_order)
-        return [_operation(row) for row in await self._connection.execute(query)]
+
+def _first(rows: Iterable[sa.Row[tuple[object, ...]]]) -> Operation | None:
+    return next((_operation(row) for row in rows), None)
 
 
 def _operation(row: sa.Row[tuple[object, ...]] | Sequence[object]) -> Operation:

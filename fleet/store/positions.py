@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fleet.store.tables import sync_position
 
+_REACHED = sa.update(sync_position).where(sync_position.c.user_id == sa.bindparam("of"))
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -71,6 +73,4 @@ class Positions:
 
     async def reached(self, user_id: str, token: str) -> None:
         """Everything before this token is filed."""
-        await self._connection.execute(
-            sa.update(sync_position).where(sync_position.c.user_id == user_id).values(token=token)
-        )
+        await self._connection.execute(_REACHED, {"of": user_id, "token": token})

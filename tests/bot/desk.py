@@ -67,7 +67,7 @@ class Desk:
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
         self.worker = Worker(Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10))
         self.intake = Intake(
-            world.store, Grammar(verbs), self.outbox, world.clock, ME, "!", self.worker.start
+            world.store, Grammar(verbs), self.outbox, world.clock, ME, "!", self.worker.take_up
         )
         self.sending = self._start(self.outbox)
 

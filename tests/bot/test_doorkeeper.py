@@ -203,6 +203,6 @@ async def test_being_put_out_is_told_the_admins_once_however_often_it_is_read(lo
 async def test_first_words_wait_until_a_sync_shows_us_in_the_room(lobby):
     outbox = lobby.doorkeeper._entrance._outbox
     await lobby.hears(invitations=(Invitation("!a", ANN),))
-    assert not outbox._pending()
+    assert outbox._idle.is_set()
     await lobby.hears(timelines=(Timeline("!a", (), limited=False, before=None),))
-    assert outbox._pending()
+    assert not outbox._idle.is_set()

@@ -22,7 +22,11 @@ async def intake(store, worked, desk):
     async with store.transaction() as tx:
         await tx.positions.put(Position(ME, "DEVICE", None, "s0"))
     outbox, clock = desk.outbox, desk.world.clock
-    return Intake(store, Grammar(all_verbs()), outbox, clock, ME, "!", worked.append)
+
+    async def work(filed):
+        worked.extend(filed)
+
+    return Intake(store, Grammar(all_verbs()), outbox, clock, ME, "!", work)
 
 
 async def kept(store):

@@ -9,6 +9,7 @@ from bot.matrix.session import Reading
 from domain.errors import Unreachable
 from domain.operations import State, operation_id
 from domain.replicas import ReplicaId
+from fleet.store.messages import key_of
 from inference.asking import Answer, Models, Piece
 from tests.fleet.world import until
 
@@ -97,7 +98,8 @@ async def test_plain_words_in_the_thread_are_the_next_turn(desk, homeserver, mod
 
 
 async def test_a_thread_on_the_answer_is_a_conversation_as_well(desk, homeserver, model, talk):
-    answer = list(homeserver.events.values())[-1][0]
+    async with desk.world.store.transaction() as tx:
+        answer = (await tx.messages.get(key_of(operation_id(talk)))).event_id
     told = await answers(desk, homeserver, "go on", answer)
     assert told["m.relates_to"]["event_id"] == answer
     assert model.asked[-1][1] == ["Be.", "hello", "answer 1", "go on"]
