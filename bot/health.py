@@ -1,21 +1,14 @@
-"""`/healthz` and `/readyz`: whether the bot lives, and whether it can be asked for something."""
+"""Whether the bot lives, and whether it can be asked for something."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-from aiohttp import web
-
 from bot.matrix.session import Session
 from domain.clock import Clock
-from domain.errors import ConfigError
-
-log = structlog.get_logger()
 
 SYNC_LIMIT = 90.0
 """Seconds without a sync after which the bot does not live: three times what one may take."""
@@ -113,50 +106,3 @@ class Pulse:
             return f"it did not answer within {STORE_LIMIT:.0f} s"
         self._probe = None
         return probe.result()
-
-
-@asynccontextmanager
-async def answering(pulse: Pulse, address: str) -> AsyncIterator[None]:
-    """Answer probes at host:port until the block ends. Raises ConfigError when that is taken."""
-    host, _, port = address.rpartition(":")
-    app = web.Application()
-    app.router.add_get("/healthz", _page(pulse, not_alive))
-    app.router.add_get("/readyz", _page(pulse, not_ready))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    beat = asyncio.create_task(pulse.beat(), name="pulse")
-    try:
-        await _listen(web.TCPSite(runner, host.strip("[]"), int(port)), address)
-        yield
-    finally:
-        beat.cancel()
-        await runner.cleanup()
-
-
-async def _listen(site: web.TCPSite, address: str) -> None:
-    try:
-        await site.start()
-    except OSError as error:
-        raise ConfigError(
-            f"monitoring.health: {address} cannot be listened on: {error.strerror or error}",
-            hint="stop what uses that port, or give another one",
-        ) from error
-    log.info("answering probes", at=address)
-
-
-def _page(
-    pulse: Pulse, judge: Callable[[Signs], list[str]]
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def page(request: web.Request) -> web.Response:
-        signs = await pulse.signs()
-        wrong = judge(signs)
-        body = {
-            "ok": not wrong,
-            "wrong": wrong,
-            "synced_seconds_ago": round(signs.synced, 1),
-            "logged_in": signs.logged_in,
-            "caught_up": signs.caught_up,
-        }
-        return web.json_response(body, status=503 if wrong else 200)
-
-    return page

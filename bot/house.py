@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.clock import SystemClock
-from bot.health import Pulse, answering
+from bot.health import Pulse
 from bot.intake import Intake
 from bot.matrix.admins import Admins
 from bot.matrix.answers import RateLimited
@@ -104,6 +104,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         stack.push_async_callback(store.aclose)
         pulse = Pulse(store.flaw, clock)
         if settings.monitoring.health is not None:
+            from bot.health_pages import answering  # a web server takes 50 ms to import
+
             await stack.enter_async_context(answering(pulse, settings.monitoring.health))
         api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
         stack.push_async_callback(api.aclose)

@@ -57,7 +57,11 @@ class Section(BaseModel):
     """A part of the file: frozen, and refusing keys it does not know."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # until a file is read: `gantry version` reads none
     )
 
 

@@ -65,6 +65,7 @@ class MatrixApi:
         self._ask, self.request = self.line.ask, self.line.request
         self.keyring = Keyring(self._client, self._ask)
         self.user_id = user_id
+        self._filter = ""
         self._sure_until: dict[str, float] = {}
         self._synced_at = -SURE_FOR
         self._all_known = False
@@ -102,11 +103,12 @@ class MatrixApi:
 
     async def sync(self, since: str | None, *, everything: bool = False) -> Sync:
         """Wait for news. `everything` asks for the rooms' state too, as at each start."""
+        wanted = await self._interest()
         self._client.next_batch = ""  # else nio passes over an answer that goes no further
         answer = await self._ask(
             self._client.sync(
                 timeout=0 if everything else SYNC_TIMEOUT,
-                sync_filter=FILTER,
+                sync_filter=wanted,
                 since=since,
                 full_state=everything or None,
             )
@@ -117,6 +119,14 @@ class MatrixApi:
             self._client.rooms.pop(room, None)
         self._all_known = self._all_known or everything
         return brought
+
+    async def _interest(self) -> str:
+        """The homeserver's name for our filter. One sent along is checked anew at every sync, which
+        takes Synapse milliseconds."""
+        if not self._filter:
+            path = f"{_V3}/user/{quote(self.user_id, safe='')}/filter"
+            self._filter = str((await self.request("POST", path, FILTER)).expected()["filter_id"])
+        return self._filter
 
     async def invitations(self) -> tuple[Invitation, ...]:
         """Every room that somebody wants us in, however long ago they said so."""

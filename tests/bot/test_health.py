@@ -7,7 +7,8 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from bot.health import Pulse, Signs, answering, not_alive, not_ready
+from bot.health import Pulse, Signs, not_alive, not_ready
+from bot.health_pages import answering
 from domain.errors import ConfigError
 
 WELL = Signs(logged_in=True, caught_up=True, synced=30, stalled=0)
