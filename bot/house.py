@@ -40,6 +40,7 @@ from domain.errors import Unreachable
 from fleet.cancellations import Cancellations
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
+from fleet.pruning import Pruning
 from fleet.store.database import Store, sqlite_path
 from fleet.store.positions import Position
 from inference.asking import Models
@@ -71,6 +72,7 @@ class House:
     doorkeeper: Doorkeeper
     admins: Admins
     renewal: Renewal
+    pruning: Pruning
 
 
 async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) -> None:
@@ -168,7 +170,9 @@ def _people(
         await outbox.answered(ANSWERS)
 
     user_id, prefix = matrix.user_id, matrix.prefix
-    intake = Intake(store, grammar, outbox, clock, user_id, prefix, worker.take_up, answered)
+    intake = Intake(
+        store, grammar, outbox, clock, user_id, prefix, worker.take_up, answered, api.remove
+    )
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
     api.line.renew = renewal.renew if position.refresh_token else None
@@ -180,7 +184,8 @@ def _people(
     every = settings.monitoring.probe_every
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)
     vouching = Vouching(api, recovery_key(settings), password, session.open_late, clock)
-    return House(session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal)
+    pruning = Pruning(store, clock, timedelta(seconds=settings.state.keep_for))
+    return House(session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal, pruning)
 
 
 def _doorkeeper(
@@ -195,7 +200,7 @@ def _doorkeeper(
 
 @asynccontextmanager
 async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """The loops. One of the first six that ends takes the others, and the process, with it."""
+    """The loops. One of the first seven that ends takes the others, and the process, with it."""
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "session": house.session.run(),
         "outbox": house.outbox.run(),
@@ -203,12 +208,13 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "doorkeeper": house.doorkeeper.run(),
         "admins": house.admins.hear(house.outbox.forbidden),
         "renewal": house.renewal.run(),
+        "pruning": house.pruning.run(),
         "vouching": house.vouching.run(house.session.caught_up),
         "announce": _announce(house.session),
     }
     tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
     try:
-        yield tasks[:6]
+        yield tasks[:7]
     finally:
         for task in tasks:
             task.cancel()

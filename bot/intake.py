@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from bot.declined import Declined
+from bot.matrix.answers import RateLimited
 from bot.matrix.content import brief, notice, tells_the_end
 from bot.matrix.gestures import Redaction
 from bot.matrix.outbox import Outbox
@@ -13,6 +15,7 @@ from bot.matrix.session import Reading
 from bot.requests import Requests
 from commands.grammar import Grammar
 from domain.clock import Clock
+from domain.errors import Refused, Unreachable
 from domain.operations import Operation
 from fleet.store.database import Store, Transaction
 from fleet.store.messages import Message as Said
@@ -43,6 +46,7 @@ class Intake:
         prefix: str,
         work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
+        remove: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._requests = Requests(grammar, prefix)
@@ -51,6 +55,7 @@ class Intake:
         self._user_id = user_id
         self._work = work
         self._answered = answered
+        self._remove = remove
         self._passed_over = AT_MOST
 
     async def file(self, reading: Reading) -> None:
@@ -68,15 +73,19 @@ class Intake:
         if reading.points_back:
             await self._outbox.noted()
         async with self._store.transaction() as tx:
-            filed = await self._requests.file(reading, tx)
+            filed, declined = await self._requests.file(reading, tx)
             await tx.positions.reached(self._user_id, reading.token)
             await tx.sealed.drop(reading.opened)
             await tx.sealed.keep(reading.sealed)
             notices = [said for each in reading.sealed if (said := await self._notice(tx, each))]
+            for refused in declined:
+                notices += await _answered_once(tx, refused)
             for each in reading.redactions:
                 notices += await _taken_away(tx, each)
-        for message in notices:
-            self._outbox.deliver(message, final=True)
+        for told in notices:
+            self._outbox.deliver(told, final=True)
+        for refused in declined:
+            await self._clear_away(refused)
         for operation in filed:
             verb = operation.text.split(maxsplit=1)[0][:40]
             log.info("filed", operation=operation.id, sender=operation.sender, verb=verb)
@@ -95,6 +104,16 @@ class Intake:
         async with self._store.transaction() as tx:
             return await tx.sealed.all()
 
+    async def _clear_away(self, refused: Declined) -> None:
+        """Have a secret disappear from the room, if we may do that there."""
+        message = refused.message
+        log.warning("declined", room=message.room, sender=message.sender, holds=refused.secret)
+        if refused.secret and self._remove:
+            try:
+                await self._remove(message.room, message.event_id)
+            except (Refused, RateLimited, Unreachable) as error:
+                log.warning("secret not removed", room=message.room, why=error.summary)
+
     async def _notice(self, tx: Transaction, event: SealedEvent) -> Said | None:
         """Say that something cannot be read: once a room, however much it is."""
         key = f"sealed:{event.room}"
@@ -103,6 +122,12 @@ class Intake:
             return None
         text = UNREADABLE.format(sender=event.event.get("sender", "somebody"))
         return await tx.messages.want(key, event.room, notice(text))
+
+
+async def _answered_once(tx: Transaction, refused: Declined) -> list[Said]:
+    if await tx.messages.get(refused.key) is not None:
+        return []
+    return [await tx.messages.want(refused.key, refused.message.room, refused.answer)]
 
 
 async def _taken_away(tx: Transaction, redaction: Redaction) -> list[Said]:

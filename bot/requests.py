@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.declined import Declined, declined
 from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
@@ -20,28 +21,38 @@ class Requests:
         self._grammar = grammar
         self._prefix = prefix
 
-    async def file(self, reading: Reading, tx: Transaction) -> list[Operation]:
-        """Keep what was asked for, words before gestures. Returns what is new, in order."""
+    async def file(
+        self, reading: Reading, tx: Transaction
+    ) -> tuple[list[Operation], list[Declined]]:
+        """Keep what was asked for, words before gestures. Returns what is new, in order, and what
+        was declined."""
         filed: list[Operation] = []
+        refused: list[Declined] = []
         typed: list[Operation] = []
         for message in reading.said:
             if message.thread is not None:  # it may go on with something said just before it
                 filed += await tx.operations.file(typed)
                 typed.clear()
-            typed += filter(None, [await self._typed(message, tx)])
+            match await self._typed(message, tx):
+                case Operation() as operation:
+                    typed.append(operation)
+                case Declined() as each:
+                    refused.append(each)
         filed += await tx.operations.file(typed)
         for reaction in reading.reactions:
             made = await _stop(reaction, tx)
             filed += await tx.operations.file([made]) if made else []
-        return filed
+        return filed, refused
 
-    async def _typed(self, message: Message, tx: Transaction) -> Operation | None:
+    async def _typed(self, message: Message, tx: Transaction) -> Operation | Declined | None:
         text = command(message.body, self._prefix)
         service = await self._partner(message, tx)
         if text is None and service and message.body.strip():
             text = turn_text(service, message.body)
         if text is None:
             return None
+        if refused := declined(message, text):
+            return refused
         verb = self._grammar.verb(text)
         talks = service is not None and verb is not None and verb.request is Infer
         return Operation(
@@ -51,7 +62,7 @@ class Requests:
             sender=message.sender,
             text=text,
             said_at=message.at,
-            changes=verb is not None and verb.changes,
+            changes=self._grammar.changes(text),
             thread=message.thread if talks else None,
         )
 

@@ -8,7 +8,8 @@ from commands.access import Permit
 from commands.verb import Deps
 from domain.progress import Report
 from domain.services import ServiceSpec
-from fleet.fleet import Outcome, unknown_service
+from fleet.fleet import Outcome
+from fleet.survey import unknown_service
 
 
 async def change_existing(
@@ -21,7 +22,7 @@ async def change_existing(
     remove: bool = False,
 ) -> Outcome:
     """Change what runs under that name. Raises UnknownName, NotPermitted and what targets say."""
-    known = [status.wanted.spec.name for status in await deps.fleet.status()]
+    known = [status.wanted.spec.name for status in await deps.fleet.survey.status()]
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         if before is None:

@@ -41,17 +41,20 @@ class Grammar:
         """The verb a command begins with, if it is one."""
         return self._verbs.get(_first_word(text))
 
+    def changes(self, text: str) -> bool:
+        """Whether a command means to change what runs, and not just to read about its verb."""
+        verb = self.verb(text)
+        return verb is not None and verb.changes and not _asks_for_help(verb, _rest(verb, text))
+
     def parse(self, text: str) -> Parsed:
         """Understand a command, given without its prefix.
 
         Raises UsageError: what is wrong, the nearest right word, one example.
         """
-        text = text.lstrip()
-        word = _first_word(text)
-        verb = self._verbs.get(word)
+        verb = self.verb(text)
         if verb is None:
-            raise self._unknown(word)
-        rest = text[len(word) :].strip() if not verb.prose else text[len(word) :].lstrip()
+            raise self._unknown(_first_word(text))
+        rest = _rest(verb, text)
         if _asks_for_help(verb, rest):
             return Parsed(self._verbs["help"], self._verbs["help"].request(command=verb.name))
         try:
@@ -87,6 +90,12 @@ class Grammar:
 def _first_word(text: str) -> str:
     words = text.split(maxsplit=1)
     return words[0] if words else ""
+
+
+def _rest(verb: AnyVerb, text: str) -> str:
+    """What follows the verb; prose keeps its end as it was typed."""
+    rest = text.lstrip().removeprefix(verb.name).lstrip()
+    return rest if verb.prose else rest.rstrip()
 
 
 def _asks_for_help(verb: AnyVerb, rest: str) -> bool:

@@ -17,8 +17,8 @@ from domain.errors import Unreachable
 from domain.operations import Operation
 from domain.people import Role
 from domain.progress import Progress, Report
-from fleet.fleet import ServiceStatus
 from fleet.store.turns import KeptTurn
+from fleet.survey import ServiceStatus
 from inference.asking import Answer, Piece
 from inference.client import Broken, Turn
 
@@ -55,7 +55,7 @@ async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> R
     async with deps.conversations.floor(permit.operation, deps.store) as earlier:
         turns = request.turns
         if earlier:
-            context = (await deps.fleet.wanted(request.name)).spec.context
+            context = (await deps.fleet.survey.wanted(request.name)).spec.context
             turns = recalled(earlier, turns, budget(context))
         reply, said = await _answer(request, turns, deps, report)
         if said:
@@ -90,7 +90,7 @@ async def _answer(
         failure = Reply.failed(f"infer {request.name}", error)
         return Reply(False, (Verbatim(said.strip()), *failure.blocks)), ""
     except Unreachable as error:
-        error.standing = _standing((await deps.fleet.status(request.name))[0])
+        error.standing = _standing((await deps.fleet.survey.status(request.name))[0])
         raise
     raise AssertionError("an answer ends with an Answer or an error")
 

@@ -23,7 +23,7 @@ class Logs:
 
 async def logs(request: Logs, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Read them where they are kept; failed replicas count too."""
-    lines = await deps.fleet.logs(request.name, request.tail or 20)
+    lines = await deps.fleet.survey.logs(request.name, request.tail or 20)
     if not lines:
         return Reply.done(f"{request.name} has written nothing that is kept.")
     blocks: list[Block] = []

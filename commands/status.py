@@ -12,7 +12,7 @@ from commands.words import NameWord
 from domain.people import Role
 from domain.progress import Report
 from domain.replicas import Replica
-from fleet.fleet import ServiceStatus
+from fleet.survey import ServiceStatus
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Status:
 
 async def status(request: Status, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Look at every target now."""
-    found = await deps.fleet.status(request.name)
+    found = await deps.fleet.survey.status(request.name)
     if request.name:
         return Reply.done(*_one(found[0], deps.clock.now()))
     if not found:

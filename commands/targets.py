@@ -20,7 +20,9 @@ class Targets:
 async def targets(request: Targets, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Ask every target how it is."""
     here = permit.environment
-    rows = tuple(_row(facts, here.targets if here else ()) for facts in await deps.fleet.facts())
+    rows = tuple(
+        _row(facts, here.targets if here else ()) for facts in await deps.fleet.survey.facts()
+    )
     head = ("target", "kind", "", "CPUs", "memory free", "disk free", "GPUs", "")
     return Reply.done(Table(head, rows))
 

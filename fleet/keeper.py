@@ -60,7 +60,7 @@ class Keeper:
         every: float,
     ) -> None:
         self._store = store
-        self._fleet = fleet
+        self._survey = fleet.survey
         self._file = file
         self._clock = clock
         self._every = every
@@ -78,13 +78,13 @@ class Keeper:
             everything = await tx.services.all()
             busy = {o.service for o in await tx.operations.unended() if o.changes}
         for wanted in everything:
-            if wanted.spec.name not in busy and self._fleet.holder(wanted.spec.name) is None:
+            if wanted.spec.name not in busy and self._survey.holder(wanted.spec.name) is None:
                 await self._look_at(wanted)
 
     async def _look_at(self, wanted: Wanted) -> None:
         name = wanted.spec.name
         try:
-            failed, missing = await self._fleet.refresh(wanted)
+            failed, missing = await self._survey.refresh(wanted)
         except OpsError as error:
             log.warning("cannot look", service=name, why=error.summary)
             return

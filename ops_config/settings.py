@@ -130,6 +130,9 @@ class StateSettings(Section):
 
     url: str = Field(examples=["sqlite:////var/lib/gantry/gantry.db"])
     """A SQLite file. Records and logs of replicas go beside it. Four slashes: absolute."""
+    keep_for: Duration = Field(90 * 86400.0, examples=["90d"])
+    """How long ended operations and what was said of them are kept. What a service or one of its
+    revisions came from is kept for good."""
 
 
 class EnvironmentSettings(Section):
@@ -217,6 +220,15 @@ class Settings(Section):
     """Where services can run, by name."""
     monitoring: MonitoringSettings = MonitoringSettings()
     """How closely the bot looks."""
+
+    @model_validator(mode="after")
+    def _no_command_runs_twice(self) -> Settings:
+        if self.state.keep_for <= self.matrix.max_command_age:
+            raise ValueError(
+                "state.keep_for must be longer than matrix.max_command_age: a command that is "
+                "forgotten before it expires could run twice"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Settings:

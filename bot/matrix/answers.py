@@ -48,11 +48,17 @@ class Answer:
         return self.body.get("errcode")
 
     def expected(self) -> Mapping[str, Any]:
-        """The body of a yes. Raises what a no means: as `refusal` has it."""
+        """The body of a yes. Raises what a no means."""
         if self.status == 200:
             return self.body
+        raise self.refusal()
+
+    def refusal(self) -> OpsError:
+        """What a no means: as `refusal` has it, the status standing in for a missing code."""
+        code = "M_LIMIT_EXCEEDED" if self.status == 429 else self.errcode or f"HTTP {self.status}"
         patience = self.body.get("retry_after_ms")
-        raise refusal(str(self.errcode or ""), str(self.body.get("error", "")), patience)
+        wait = patience if isinstance(patience, int) else None
+        return refusal(str(code), str(self.body.get("error") or ""), wait)
 
 
 def refusal(code: str, message: str, retry_after_ms: int | None = None) -> OpsError:

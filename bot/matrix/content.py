@@ -67,9 +67,10 @@ def tells_the_end(content: Content) -> bool:
     return OPERATION in content and State(content[OPERATION]["state"]).ended
 
 
-def notice(text: str) -> Content:
-    """Something the bot says by itself, about no operation."""
-    return {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+def notice(text: str, to: str | None = None) -> Content:
+    """Something the bot says by itself, about no operation; `to` is the event it answers."""
+    content: Content = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+    return content | ({"m.relates_to": {"m.in_reply_to": {"event_id": to}}} if to else {})
 
 
 def edit(event_id: str, content: Content) -> Content:

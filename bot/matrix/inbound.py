@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ class Message:
     """By the clock of the sender's homeserver."""
     thread: str | None = None
     """The root of the thread it was said in."""
+    exposed: bool = False
+    """True when it was said in the clear in an encrypted room: a homeserver can forge that."""
 
 
 def read(event: Event, room: str, me: str) -> Message | None:
@@ -80,12 +82,29 @@ def since_joining(events: Iterable[Event], me: str) -> list[Event]:
     return kept
 
 
-def messages(events: Iterable[Event], room: str, me: str) -> Iterator[Message]:
-    """Every message among a room's events, in order."""
+def messages(
+    events: Iterable[Event], room: str, me: str, exposed: Container[str] = ()
+) -> Iterator[Message]:
+    """Every message among a room's events, in order. `exposed` are ids (see `exposed_among`)."""
     for event in since_joining(events, me):
         message = read(event, room, me)
         if message is not None:
-            yield message
+            yield replace(message, exposed=message.event_id in exposed)
+
+
+def exposed_among(
+    events: Iterable[Event], clear: Container[str], *, encrypted: bool
+) -> Iterator[str]:
+    """Ids of those of a room's events that came in the clear when it was encrypted already.
+
+    `clear` are ids of all that came so; `encrypted` says how the room was before the first.
+    """
+    for event in events:
+        name = event.get("event_id")
+        if event.get("type") == "m.room.encryption" and event.get("state_key") == "":
+            encrypted = True
+        elif encrypted and isinstance(name, str) and name in clear:
+            yield text_of(name) or ""
 
 
 def sealed(events: Iterable[Event], me: str) -> Iterator[Event]:

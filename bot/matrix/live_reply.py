@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -18,6 +19,9 @@ log = structlog.get_logger()
 
 PATIENCE = 0.3
 """Seconds an operation may take before there is any need to say that it runs."""
+
+SILENCE = 5.0
+"""Seconds to wait for news before the time that passed is shown without any."""
 
 SHORTEST = 2.0
 SHARE = 5.0
@@ -77,7 +81,8 @@ class LiveReply:
         self._outbox.deliver(message, final=False)
         while True:
             await self._clock.sleep(interval(self._clock.monotonic() - self._started))
-            await self._fresh.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._fresh.wait(), SILENCE)
             self._outbox.show(self._key, self._room, self._content())
 
     def _content(self) -> Content:

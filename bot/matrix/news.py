@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,21 @@ class Timeline:
     """True when there is more between the last sync and the first of these events."""
     before: str | None
     """Where to go on backwards from."""
+    encrypted: bool = False
+    """Whether the room was encrypted before the first of these events."""
+    clear: frozenset[str] = frozenset()
+    """Ids of messages that came unencrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Earlier events of one room, newest first."""
+
+    events: tuple[Event, ...]
+    before: str | None
+    """Where the next page begins; None at the end."""
+    clear: frozenset[str] = frozenset()
+    """Ids of messages that came unencrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +120,18 @@ def invitations_filter(number: int) -> dict[str, Any]:
     return {"presence": _NOTHING, "account_data": _NOTHING, "room": room}
 
 
-def news(answer: nio.SyncResponse, me: str, name: Callable[[str], str]) -> Sync:
-    """nio's answer as a value. `name` knows what people call rooms."""
+def news(
+    answer: nio.SyncResponse, me: str, name: Callable[[str], str], encrypted: Container[str]
+) -> Sync:
+    """nio's answer as a value. `name` knows what people call rooms, `encrypted` which of them were
+    known to be that before."""
     rooms = answer.rooms
     joined, left = rooms.join, rooms.leave
     return Sync(
         token=answer.next_batch,
-        timelines=tuple(_timeline(room, info) for room, info in joined.items()),
+        timelines=tuple(
+            _timeline(room, info, encrypted=room in encrypted) for room, info in joined.items()
+        ),
         invitations=tuple(
             Invitation(room, inviter(map(_source, info.invite_state), me))
             for room, info in rooms.invite.items()
@@ -165,10 +185,29 @@ def tombstones(room: str, events: Iterable[Event]) -> Iterator[Tombstone]:
             yield Tombstone(room, str(last.get("sender", "")), replacement)
 
 
-def _timeline(room: str, info: Any) -> Timeline:
+def page(answer: nio.RoomMessagesResponse) -> Page:
+    """nio's answer as a value."""
+    return Page(tuple(map(_source, answer.chunk)), answer.end, _clear(answer.chunk))
+
+
+def _timeline(room: str, info: Any, *, encrypted: bool) -> Timeline:
     timeline = info.timeline
-    events = tuple(map(_source, timeline.events))
-    return Timeline(room, events, bool(timeline.limited), timeline.prev_batch)
+    before = any(_source(event).get("type") == "m.room.encryption" for event in info.state)
+    return Timeline(
+        room,
+        tuple(map(_source, timeline.events)),
+        bool(timeline.limited),
+        timeline.prev_batch,
+        encrypted or before,
+        _clear(timeline.events),
+    )
+
+
+def _clear(events: Iterable[Any]) -> frozenset[str]:
+    """Which of nio's events are messages that nothing was decrypted for."""
+    clear = (_source(event) for event in events if not getattr(event, "decrypted", False))
+    names = (each.get("event_id") for each in clear if each.get("type") == "m.room.message")
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 def _events(info: Any) -> list[Event]:

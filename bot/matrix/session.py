@@ -12,7 +12,7 @@ import structlog
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
 from bot.matrix.gestures import Reaction, Redaction, reactions, redactions
-from bot.matrix.inbound import Event, Message, messages, read, said_at, sealed
+from bot.matrix.inbound import Event, Message, exposed_among, messages, read, said_at, sealed
 from bot.matrix.news import Sync, Timeline
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
@@ -128,9 +128,10 @@ class Session:
         reacted: list[Reaction] = []
         redacted: list[Redaction] = []
         for timeline in news.timelines:
-            missed = await self._missed(timeline) if timeline.limited else []
-            events, room = [*missed, *timeline.events], timeline.room
-            said += messages(events, room, self._api.user_id)
+            events, clear = await self._events(timeline)
+            room, encrypted = timeline.room, timeline.encrypted
+            exposed = frozenset(exposed_among(events, clear, encrypted=encrypted))
+            said += messages(events, room, self._api.user_id, exposed)
             reacted += reactions(events, room, self._api.user_id)
             redacted += redactions(events, room, self._api.user_id)
             for event in sealed(events, self._api.user_id):
@@ -144,18 +145,19 @@ class Session:
             redactions=tuple(redacted),
         )
 
-    async def _missed(self, timeline: Timeline) -> list[Event]:
-        """What lies between the last sync and a limited timeline, oldest first."""
+    async def _events(self, timeline: Timeline) -> tuple[list[Event], frozenset[str]]:
+        """Everything since the last sync, oldest first, and the ids of what came unencrypted."""
+        if not timeline.limited:
+            return list(timeline.events), timeline.clear
         missed: list[Event] = []
-        before = timeline.before
+        clear, before = timeline.clear, timeline.before
         while before and self._token:
             try:
-                page, before = await self._api.earlier(timeline.room, before, self._token)
+                page = await self._api.earlier(timeline.room, before, self._token)
             except Refused as error:  # we may have been put out; other rooms go on
                 log.error("gap not filled", room=timeline.room, why=error.summary)
                 break
-            missed += page
-            if not page:
-                break
+            missed += page.events
+            clear, before = clear | page.clear, page.before if page.events else None
         log.info("gap filled", room=timeline.room, events=len(missed))
-        return missed[::-1]
+        return [*missed[::-1], *timeline.events], clear

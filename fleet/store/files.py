@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fleet.store.messages import about
 from fleet.store.tables import files
+
+_DROP = sa.delete(files).where(about(files.c.key, sa.bindparam("of", type_=sa.String)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,9 @@ class Files:
     async def drop(self, key: str) -> None:
         """The homeserver has it now, or will not have it."""
         await self._connection.execute(sa.delete(files).where(files.c.key == key))
+
+    async def drop_about(self, names: Iterable[str]) -> None:
+        """Forget what belongs to messages about these operations."""
+        about_them = [{"of": name} for name in names]
+        if about_them:
+            await self._connection.execute(_DROP, about_them)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +34,15 @@ _SAID = _CHANGE.values(
 def key_of(operation: str) -> str:
     """The key of the one message about an operation. Others about it have more behind that."""
     return f"{_OPERATION}{operation}"
+
+
+def about(key: sa.ColumnElement[str], operation: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether a key is that of a message about an operation, the one or another."""
+    first = sa.literal(_OPERATION) + operation
+    return (key == first) | ((key > first + ":") & (key < first + ";"))  # `;` comes after `:`
+
+
+_DROP = sa.delete(messages).where(about(messages.c.key, sa.bindparam("of", type_=sa.String)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,12 @@ class Messages:
         await self._connection.execute(
             sa.update(messages).where(messages.c.key == key).values(done=True)
         )
+
+    async def drop_about(self, names: Iterable[str]) -> None:
+        """Forget what was said of these operations."""
+        about_them = [{"of": name} for name in names]
+        if about_them:
+            await self._connection.execute(_DROP, about_them)
 
 
 def _message(row: sa.Row[tuple[Any, ...]]) -> Message:

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.operations import Operation, State, operation_id
-from fleet.store.tables import Moment, operations
+from fleet.store.messages import about
+from fleet.store.tables import Moment, messages, operations, revisions, services, turns
 
 _FIELDS = [operations.c[name] for name in Operation.__dataclass_fields__]
 
@@ -36,6 +37,21 @@ _START = _UPDATE.values(
 )
 _CANCEL = _UPDATE.values(
     cancelled_by=sa.func.coalesce(operations.c.cancelled_by, sa.bindparam("by"))
+)
+
+_BEFORE = sa.bindparam("before", type_=Moment)
+_REFERRED_TO = sa.union_all(sa.select(services.c.operation), sa.select(revisions.c.operation))
+_TALKED_IN = sa.select(turns.c.root).where(turns.c.at >= _BEFORE)
+_IN_USE = sa.exists().where(
+    about(messages.c.key, operations.c.id),
+    ~messages.c.done | messages.c.event_id.in_(_TALKED_IN),
+)
+_OLD = (
+    sa.select(operations.c.id)
+    .where(operations.c.ended_at < _BEFORE, operations.c.said_at < _BEFORE)
+    .where(operations.c.id.not_in(_REFERRED_TO), operations.c.origin.not_in(_TALKED_IN), ~_IN_USE)
+    .order_by(operations.c.filed_order)
+    .limit(sa.bindparam("limit"))
 )
 
 
@@ -120,6 +136,20 @@ class Operations:
     async def cancelled_by(self, name: str) -> str | None:
         """Who asked for its end, if anybody did."""
         return await self._column(name, operations.c.cancelled_by)
+
+    async def old(self, before: datetime, limit: int) -> list[str]:
+        """Ids of operations that were said and ended before then, oldest first.
+
+        Left out is what is still of use: what a service or a revision of one came from, what the
+        room was not told the end of, and what a conversation hangs on that went on since.
+        """
+        return list(await self._connection.scalars(_OLD, {"before": before, "limit": limit}))
+
+    async def drop(self, names: Iterable[str]) -> None:
+        """Forget these. Their origins are new again: no event may be run twice for that."""
+        await self._connection.execute(
+            sa.delete(operations).where(operations.c.id.in_(list(names)))
+        )
 
     async def _column(self, name: str, column: sa.Column[str]) -> str | None:
         found = await self._connection.scalar(sa.select(column).where(operations.c.id == name))

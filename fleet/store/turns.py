@@ -48,6 +48,10 @@ class Turns:
         """Forget what was said so long ago."""
         await self._connection.execute(sa.delete(turns).where(turns.c.at < moment))
 
+    async def drop_of(self, names: Iterable[str]) -> None:
+        """Forget what was said in these operations."""
+        await self._connection.execute(sa.delete(turns).where(turns.c.operation.in_(list(names))))
+
     async def of(self, root: str, opening: str) -> list[KeptTurn]:
         """A thread's turns, oldest first, those of the operation that opened it included."""
         columns = [turns.c[name] for name in KeptTurn.__dataclass_fields__]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.matrix.news import Invitation, Sync, Timeline
+from bot.matrix.news import Invitation, Page, Sync, Timeline
 
 ME, ANN, ROOM, OTHER = "@gantry:example.org", "@ann:example.org", "!ops:x", "!other:x"
 
@@ -116,14 +116,15 @@ class Homeserver:
             raise answer
         return answer
 
-    async def earlier(
-        self, room: str, before: str, until: str
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    async def earlier(self, room: str, before: str, until: str) -> Page:
         self.asked.append(("earlier", room, before, until))
         answer = self.pages[before]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        events, before_them = answer
+        return Page(
+            tuple(events), before_them, frozenset(event.get("event_id", "") for event in events)
+        )
 
     async def join(self, room: str) -> None:
         await self._membership("join", room)

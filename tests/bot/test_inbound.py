@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.matrix.inbound import Message, command, messages, read, since_joining
+from bot.matrix.inbound import Message, command, exposed_among, messages, read, since_joining
 
 ROOM, ME, ANN = "!ops:example.org", "@gantry:example.org", "@ann:example.org"
 SAID = {
@@ -180,3 +180,29 @@ def test_after_joining_twice_only_the_last_time_counts():
 )
 def test_a_command_begins_with_the_prefix_and_a_letter(body, prefix, found):
     assert command(body, prefix) == found
+
+
+ENCRYPTION = {"type": "m.room.encryption", "state_key": "", "event_id": "$on"}
+CLEAR = frozenset({"$before", "$after"})
+
+
+@pytest.mark.parametrize(
+    ("events", "encrypted", "exposed"),
+    [
+        ([BEFORE, AFTER], False, []),
+        ([BEFORE, ENCRYPTION, AFTER], False, ["$after"]),
+        ([BEFORE, AFTER], True, ["$before", "$after"]),
+        ([BEFORE, {**ENCRYPTION, "state_key": "x"}, AFTER], False, []),
+        ([{**BEFORE, "event_id": "$decrypted"}, {**AFTER, "event_id": ["$after"]}], True, []),
+    ],
+)
+def test_what_comes_in_the_clear_once_a_room_is_encrypted_is_exposed(events, encrypted, exposed):
+    assert list(exposed_among(events, CLEAR, encrypted=encrypted)) == exposed
+
+
+def test_messages_tell_which_of_them_are_exposed():
+    told = messages([BEFORE, AFTER], ROOM, ME, exposed=["$after"])
+    assert [(message.event_id, message.exposed) for message in told] == [
+        ("$before", False),
+        ("$after", True),
+    ]

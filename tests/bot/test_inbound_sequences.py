@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.matrix.gestures import reactions, redactions
-from bot.matrix.inbound import command, messages, sealed, since_joining
+from bot.matrix.inbound import command, exposed_among, messages, sealed, since_joining
 
 ROOM, ME = "!ops:example.org", "@gantry:example.org"
 SENDERS = (ME, "@ann:example.org", "@bob:example.org")
@@ -51,6 +51,7 @@ kinds = [
     "m.room.redaction",
     "m.room.member",
     "m.room.encrypted",
+    "m.room.encryption",
 ]
 events = st.fixed_dictionaries(
     {},
@@ -58,7 +59,7 @@ events = st.fixed_dictionaries(
         "type": st.sampled_from(kinds) | junk,
         "event_id": ids | lone | junk,
         "sender": st.sampled_from(SENDERS) | junk,
-        "state_key": st.sampled_from(SENDERS) | junk,
+        "state_key": st.sampled_from(["", *SENDERS]) | junk,
         "origin_server_ts": st.just(1_767_225_600_000) | junk,
         "content": contents | contents | contents | junk,
         "redacts": ids | junk,
@@ -115,3 +116,12 @@ def test_what_is_sealed_is_somebody_elses_and_has_a_name(room):
         assert event["type"] == "m.room.encrypted"
         assert event.get("sender") != ME
         event["event_id"].encode()
+
+
+@given(sequences, st.booleans())
+def test_what_is_exposed_came_in_the_clear_and_into_an_encrypted_room(room, encrypted):
+    clear = frozenset({"$0", "$1", "$2"})
+    turned_on = any(event.get("type") == "m.room.encryption" for event in room)
+    for name in exposed_among(room, clear, encrypted=encrypted):
+        assert name in clear
+        assert encrypted or turned_on

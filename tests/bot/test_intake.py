@@ -1,15 +1,25 @@
 """Commands become operations together with how far was read, and no event becomes two."""
 
+from dataclasses import replace
+from unittest.mock import AsyncMock
+
 import pytest
+import sqlalchemy as sa
 
 from bot.intake import Intake
+from bot.matrix.answers import Forbidden, RateLimited
 from bot.matrix.session import Reading
 from commands.grammar import Grammar
 from commands.verbs import all_verbs
+from domain.errors import Unreachable
 from domain.operations import operation_id
 from fleet.store.positions import Position
+from fleet.store.tables import metadata
+from tests.fleet.world import until
 
 from .homeserver import ANN, ME
+
+CANARY = "hf_a1B2c3D4e5F6g7H8i9J0a1B2c3D4e5F6g7"
 
 
 @pytest.fixture
@@ -95,3 +105,56 @@ async def test_text_of_any_kind_is_kept_as_it_was_said(intake, store, desk):
     text = "infer tiny <b>\n🦀 \x00\u2028 'x' \"y\""
     await intake.file(Reading("s1", (desk.message(f"!{text}"),)))
     assert (await kept(store))[0][0].text == text
+
+
+async def test_a_command_in_the_clear_in_an_encrypted_room_is_refused_once(intake, worked, desk):
+    exposed = replace(desk.message("!remove tiny"), exposed=True)
+    talk = replace(desk.message("hello"), exposed=True)
+    for token in ("s1", "s2"):
+        await intake.file(Reading(token, (exposed, talk)))
+    assert worked == []
+    await until(lambda: desk.homeserver.shown())
+    assert [told[:20] for told in desk.homeserver.shown()] == ["✗ remove was not run"]
+    [(_, _, content)] = desk.homeserver.events.values()
+    assert content["m.relates_to"] == {"m.in_reply_to": {"event_id": exposed.event_id}}
+
+
+async def test_a_command_that_holds_a_secret_is_kept_nowhere_and_its_message_removed(
+    intake, store, worked, desk
+):
+    intake._remove = AsyncMock()
+    message = desk.message(f"!deploy x tiny://ops --env HF_TOKEN={CANARY}")
+    await intake.file(Reading("s1", (message,)))
+    await until(lambda: desk.homeserver.shown())
+    assert worked == []
+    [told] = desk.homeserver.shown()
+    assert told.startswith("✗ deploy was not run: it holds what looks like ")
+    intake._remove.assert_awaited_once_with(message.room, message.event_id)
+    assert CANARY not in told
+    assert CANARY not in await everything_kept(store)
+
+
+@pytest.mark.parametrize("error", [Forbidden("no"), RateLimited(5), Unreachable("gone")])
+async def test_a_secret_that_cannot_be_removed_is_told_all_the_same(intake, desk, error, worked):
+    intake._remove = AsyncMock(side_effect=error)
+    await intake.file(Reading("s1", (desk.message(f"!ping {CANARY}"), desk.message("!ping"))))
+    await until(lambda: desk.homeserver.shown())
+    assert "see that this one is gone" in desk.homeserver.shown()[0]
+    assert [operation.text for operation in worked] == ["ping"]
+
+
+async def test_talk_that_is_not_for_the_bot_is_none_of_its_business(intake, desk, worked):
+    intake._remove = AsyncMock()
+    await intake.file(Reading("s1", (desk.message(f"my token is {CANARY}"),)))
+    intake._remove.assert_not_awaited()
+
+
+async def everything_kept(store):
+    async with store.transaction() as tx:
+        connection = tx.messages._connection
+        rows = [
+            row
+            for table in metadata.sorted_tables
+            for row in await connection.execute(sa.select(table))
+        ]
+    return repr(rows)

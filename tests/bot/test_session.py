@@ -1,6 +1,7 @@
 """Reading the rooms: nothing is lost, nothing is read for somebody else, nothing replays."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -21,12 +22,13 @@ class Reader:
         self.session = Session(
             homeserver, self._file, self._still_sealed, self._attend, clock, token
         )
-        self.sealed = []
+        self.sealed, self.exposed = [], []
 
     async def _file(self, reading):
         if self.failures:
             raise self.failures.pop(0)
         self.filed.append((reading.token, [message.event_id for message in reading.said]))
+        self.exposed += [message.event_id for message in reading.said if message.exposed]
 
     async def _still_sealed(self):
         return self.sealed
@@ -74,6 +76,16 @@ async def test_a_gap_is_filled_page_by_page_in_order(reader, homeserver):
     filed = await reader.reads(news("s1", said("$6"), before="p3"))
     assert filed == [("s1", ["$1", "$2", "$3", "$4", "$5", "$6"])]
     assert homeserver.asked[1:] == [("earlier", ROOM, p, "s0") for p in ("p3", "p2", "p1")]
+
+
+async def test_what_came_in_the_clear_into_an_encrypted_room_is_marked_in_a_gap_as_well(
+    reader, homeserver
+):
+    homeserver.pages = {"p2": ([said("$2"), said("$1")], None)}
+    sync = news("s1", said("$3"), before="p2")
+    timeline = replace(sync.timelines[0], encrypted=True)
+    await reader.reads(replace(sync, timelines=(timeline,)))
+    assert reader.exposed == ["$1", "$2"]
 
 
 async def test_an_empty_page_ends_the_search(reader, homeserver):

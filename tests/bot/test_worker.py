@@ -38,6 +38,14 @@ async def test_a_change_is_carried_out_and_its_one_message_tells_the_end(desk, w
     assert operation.started_at <= operation.ended_at
 
 
+@pytest.mark.parametrize("line", ["!deploy --help", "!scale tiny 2 --help", "!remove —help"])
+async def test_asking_for_help_is_talk_whatever_it_is_about(desk, line):
+    for sender in (ANN, BOB):
+        assert "Takes the role operator." in await desk.says(line, sender=sender)
+    assert not (await desk.operation(operation_id("$1"))).changes
+    assert await desk.says("!ops") == "Nothing was changed yet."
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -58,6 +58,35 @@ def test_every_example_in_help_is_itself_understood():
             assert GRAMMAR.parse(example).verb is GRAMMAR.verb(example)
 
 
+@pytest.mark.parametrize(
+    ("line", "changes"),
+    [
+        ("deploy tiny tiny://ops", True),
+        ("deploy", True),
+        ("deploy 'never closed", True),
+        ("scale tiny 2", True),
+        ("  stop tiny", True),
+        ("deploy --help", False),
+        ("deploy —help", False),
+        (" scale tiny 2  --help ", False),
+        ("remove tiny --help", False),
+        ("deploy --help tiny", True),
+        ("infer tiny what is --help", False),
+        ("status", False),
+        ("help deploy", False),
+        ("deployed tiny", False),
+        ("", False),
+    ],
+)
+def test_a_request_for_help_changes_nothing(line, changes):
+    assert GRAMMAR.changes(line) is changes
+
+
+@pytest.mark.parametrize(("line", "request_"), UNDERSTOOD + PROMPTS)
+def test_what_changes_is_told_the_same_before_and_after_a_line_is_understood(line, request_):
+    assert GRAMMAR.changes(line) is GRAMMAR.parse(line).verb.changes
+
+
 def test_a_verb_is_known_by_the_first_word_alone():
     assert GRAMMAR.verb("deploy whatever 'this is").changes
     assert GRAMMAR.verb("deployed") is None

@@ -94,7 +94,7 @@ async def test_a_first_deploy_that_fails_leaves_nothing_running(world):
     assert (await world.seen()).alive == ()
     assert world.asked() == []
     assert await world.wanted() is None
-    assert await world.fleet.logs("tiny", 1) != []
+    assert await world.fleet.survey.logs("tiny", 1) != []
 
 
 async def test_a_stopped_service_that_fails_to_come_back_is_stopped_as_before(world):
@@ -194,4 +194,4 @@ async def test_removing_forgets_the_service_its_logs_and_its_remains_everywhere(
     assert await world.wanted() is None
     assert world.asked() == []
     with pytest.raises(UnknownName):
-        await world.fleet.logs("tiny", 1)
+        await world.fleet.survey.logs("tiny", 1)

@@ -16,8 +16,8 @@ async def test_status_tells_wanted_and_seen_and_why_a_target_is_silent(world, mo
         raise Unreachable("b does not answer")
 
     monkeypatch.setattr(world.deployers["b"], "observe", away)
-    (status,) = await world.fleet.status()
-    assert status == (await world.fleet.status("tiny"))[0]
+    (status,) = await world.fleet.survey.status()
+    assert status == (await world.fleet.survey.status("tiny"))[0]
     assert status.wanted.spec == spec(a=1, b=1)
     assert status.ready == 1
     assert [r.target for r in status.replicas] == ["a"]
@@ -27,22 +27,22 @@ async def test_status_tells_wanted_and_seen_and_why_a_target_is_silent(world, mo
 
 async def test_an_unknown_service_gets_the_nearest_name(world):
     with pytest.raises(UnknownName, match="no service `tiny`") as nothing:
-        await world.fleet.wanted("tiny")
+        await world.fleet.survey.wanted("tiny")
     assert "deploy one" in nothing.value.hint
     await world.change(ONE)
     for name, hint in [("tinny", "did you mean `tiny`?"), ("zzz", "there is tiny")]:
         with pytest.raises(UnknownName) as caught:
-            await world.fleet.status(name)
+            await world.fleet.survey.status(name)
         assert caught.value.hint == hint
 
 
 async def test_facts_of_every_target_are_told(world):
-    assert [facts.target for facts in await world.fleet.facts()] == ["a", "b"]
+    assert [facts.target for facts in await world.fleet.survey.facts()] == ["a", "b"]
 
 
 async def test_logs_are_the_last_lines_of_each_replica(world):
     await world.change(ONE.scaled(2))
-    lines = await world.fleet.logs("tiny", 1)
+    lines = await world.fleet.survey.logs("tiny", 1)
     assert [(line.replica.ordinal, line.text) for line in lines] == [
         (0, "first token after 0.02 s"),
         (1, "first token after 0.02 s"),

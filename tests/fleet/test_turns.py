@@ -34,14 +34,14 @@ async def test_a_busy_service_is_changed_in_the_order_people_asked(world):
     assert [outcome.want for outcome in outcomes] == wants
     assert orders == [(None, ONE), (ONE, TWO), (TWO, ONE.scaled(2))]
     assert len(await world.running()) == 2
-    assert world.fleet.holder("tiny") is None
+    assert world.fleet.survey.holder("tiny") is None
 
 
 async def test_another_service_does_not_wait(world):
     world.clock.flows = False
     held = asyncio.create_task(world.change(ONE))
     await until(lambda: world.clock.waiting)
-    assert world.fleet.holder("tiny") is not None
+    assert world.fleet.survey.holder("tiny") is not None
     await world.change(spec(name="other", a=0), "deploy other")
     assert not held.done()
     world.clock.flow()

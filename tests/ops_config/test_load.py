@@ -52,6 +52,8 @@ def test_what_is_right_is_taken():
     assert settings.targets["local"].kind == "process"
     assert settings.matrix.prefix == "!"
     assert settings.monitoring.probe_every == 10.0
+    assert settings.state.keep_for == 90 * 86400
+    assert parse(changed("state/keep_for", "11m")).state.keep_for == 660
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,9 @@ def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
         ("matrix/max_command_age", "999999999d", "matrix.max_command_age: "),
         ("matrix/max_command_age", float("inf"), "matrix.max_command_age: "),
         ("matrix/max_command_age", float("nan"), "matrix.max_command_age: "),
+        ("state/keep_for", "10m", "state.keep_for must be longer than matrix.max_command_age"),
+        ("matrix/max_command_age", "90d", "could run twice"),
+        ("state/keep_for", "a while", "state.keep_for: is not a duration"),
         ("targets", {}, "targets: "),
         ("targets/local", {}, "targets.local: needs a `kind`: process, rehearsal"),
         ("targets/local", "process", "targets.local: needs a `kind`"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from nio.crypto.attachments import decrypt_attachment
@@ -39,6 +41,17 @@ class SecretRoom:
             relation = {"rel_type": "m.thread", "event_id": thread, "is_falling_back": True}
             content["m.relates_to"] = relation | {"m.in_reply_to": {"event_id": thread}}
         return await self.person.send(self.id, "m.room.message", content)
+
+    async def types_in_the_clear(self, text: str) -> str:
+        """Say something as a client does that cannot encrypt. Returns the event id."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        path = f"/_matrix/client/v3/rooms/{quote(self.id)}/send/m.room.message/{time.time_ns()}"
+        content = {"msgtype": "m.text", "body": text}
+        async with (
+            aiohttp.ClientSession(self.url, headers=headers) as session,
+            session.put(path, json=content, raise_for_status=True) as response,
+        ):
+            return str((await response.json())["event_id"])
 
     async def reacts(self, event_id: str, key: str) -> str:
         """Put an emoji under a message."""

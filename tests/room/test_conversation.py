@@ -186,3 +186,51 @@ async def test_a_conversation_goes_on_in_a_thread_and_survives_the_bot(own_room:
 def in_thread(root: str) -> dict:
     thread = {"rel_type": "m.thread", "event_id": root, "is_falling_back": True}
     return {"m.relates_to": {**thread, "m.in_reply_to": {"event_id": root}}}
+
+
+async def test_a_command_in_the_clear_in_an_encrypted_room_is_not_run(secret: SecretRoom):
+    exposed = await secret.types_in_the_clear("!ping")
+    refusal = await secret.sees(lambda event: "it came unencrypted" in event.body)
+    assert refusal.content["m.relates_to"] == {"m.in_reply_to": {"event_id": exposed}}
+    assert refusal.body.startswith("✗ ping was not run")
+    assert (await secret.says("!ping")).body == "pong"
+    await secret.bot.kill()
+    again = await secret.types_in_the_clear("!ping")
+    await secret.bot.start()
+    await secret.sees(lambda event: again in str(event.content.get("m.relates_to")))
+    ended = [event for event in secret.seen if "gantry.operation" in event.content]
+    assert {event.content["gantry.operation"]["event"] for event in ended}.isdisjoint(
+        {exposed, again}
+    )
+
+
+async def reply(room: Room, to: str) -> str:
+    """Wait for what the bot says to a message without making an operation of it."""
+    async with asyncio.timeout(20):
+        while True:
+            latest = await room.person.call("GET", f"/rooms/{room.id}/messages?dir=b&limit=10")
+            for event in latest["chunk"]:
+                about = event["content"].get("m.relates_to", {}).get("m.in_reply_to", {})
+                if about.get("event_id") == to:
+                    return str(event["content"]["body"])
+            await asyncio.sleep(0.05)
+
+
+async def test_a_secret_in_a_command_is_refused_and_taken_away_where_the_bot_may(own_room: Room):
+    room, secret = own_room, "hf_a1B2c3D4e5F6g7H8i9J0a1B2c3D4e5F6g7"
+    typed = await room.person.types(room.id, f"!deploy x tiny://ops --env HF_TOKEN={secret}")
+    assert "looks like a Hugging Face token" in await reply(room, typed)
+    path = f"/rooms/{room.id}/state/m.room.power_levels"
+    levels = await room.person.call("GET", path)
+    bot = next(line["user"] for line in room.bot.lines() if line["event"] == "logged in")
+    levels["users"][bot] = 50
+    await room.person.call("PUT", path, **levels)
+    again = await room.person.types(room.id, f"!infer tiny {secret}")
+    await reply(room, again)
+    async with asyncio.timeout(20):
+        while (await room.person.call("GET", f"/rooms/{room.id}/event/{again}"))["content"]:
+            await asyncio.sleep(0.05)
+    assert (await room.person.call("GET", f"/rooms/{room.id}/event/{typed}"))["content"]
+    await room.bot.stop()
+    for file in room.bot.folder.rglob("*"):
+        assert not file.is_file() or secret.encode() not in file.read_bytes()

@@ -36,20 +36,15 @@ async def look_for(request: Request, path: str) -> Mapping[str, Any] | None:
 
 
 def refusal(answer: Answer, what: str) -> OpsError:
-    """An answer that is not the one hoped for, as an error a person can act on."""
-    code = answer.errcode or f"HTTP {answer.status}"
-    said = f"{answer.body.get('error') or 'no reason given'} ({code})"
-    if answer.status == 429:
-        wait = answer.body.get("retry_after_ms")
-        return RateLimited(wait / 1000 if isinstance(wait, int) else 5.0)
-    if code in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED"):
-        return LoggedOut(
-            f"the homeserver no longer accepts the bot's login: {said}",
-            hint="check the account, then give a new token or password",
-        )
-    if answer.status >= 500:
-        return Unreachable(f"the homeserver failed at {what}: {said}")
-    return Refused(f"the homeserver says no to {what}: {said}")
+    """What a no means, and to what it was said.
+
+    Whether asking again may help is told by the status: codes here are often just M_UNKNOWN.
+    """
+    error = answer.refusal()
+    if isinstance(error, LoggedOut | RateLimited):
+        return error
+    meant = Unreachable if answer.status >= 500 else Refused
+    return meant(f"{what}: {error.summary}")
 
 
 def account_data(user_id: str, kind: str) -> str:
