@@ -8,9 +8,10 @@ import click
 from pydantic import ValidationError
 
 from commands.access import Permit
+from commands.changing import Change, changing
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
-from commands.verb import Deps, Verb, argument, option
+from commands.verb import PLAN, Deps, Verb, argument, option
 from commands.words import (
     CountWord,
     GpuWord,
@@ -23,9 +24,9 @@ from commands.words import (
 from domain.access import Environment
 from domain.errors import UsageError
 from domain.people import Role
-from domain.progress import Report
 from domain.services import Placement, ServiceSpec
 from domain.sources import Source
+from fleet.fleet import Outcome
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Deploy:
     replicas: int | None = None
     ctx: int | None = None
     set: tuple[tuple[str, str], ...] = field(default=())
+    plan: bool = False
 
     @property
     def service(self) -> str:
@@ -47,7 +49,7 @@ class Deploy:
         return self.name
 
 
-async def deploy(request: Deploy, permit: Permit, deps: Deps, report: Report) -> Reply:
+async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
     """Bring the service to what was asked, keeping what was not mentioned."""
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
@@ -57,8 +59,10 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps, report: Report) ->
             permit.allow([placement.target for placement in before.placements])
         return want
 
-    outcome = await deps.fleet.change(request.name, permit.operation, decide, report)
-    return live(outcome) if outcome.changed else unchanged(outcome)
+    def tell(outcome: Outcome) -> Reply:
+        return live(outcome) if outcome.changed else unchanged(outcome)
+
+    return Change(request.name, decide, tell)
 
 
 def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> ServiceSpec:
@@ -123,7 +127,7 @@ VERB = Verb(
         "deploy gemma path:/models/gemma-3-4b-it-Q4_K_M.gguf --ctx 8192 --replicas 2",
     ),
     request=Deploy,
-    handle=deploy,
+    handle=changing(deploy),
     role=Role.OPERATOR,
     changes=True,
     params=(
@@ -141,6 +145,7 @@ VERB = Verb(
             "an engine setting; may be said again",
             multiple=True,
         ),
+        PLAN,
     ),
     notes=(
         "A new version is started, proved by a real token and given the requests before the old "

@@ -6,22 +6,15 @@ from collections.abc import Callable
 
 from commands.access import Permit
 from commands.verb import Deps
-from domain.progress import Report
 from domain.services import ServiceSpec
-from fleet.fleet import Outcome
+from fleet.fleet import Decide
 from fleet.survey import unknown_service
 
 
-async def change_existing(
-    name: str,
-    permit: Permit,
-    deps: Deps,
-    report: Report,
-    change: Callable[[ServiceSpec], ServiceSpec],
-    *,
-    remove: bool = False,
-) -> Outcome:
-    """Change what runs under that name. Raises UnknownName, NotPermitted and what targets say."""
+async def of_existing(
+    name: str, permit: Permit, deps: Deps, change: Callable[[ServiceSpec], ServiceSpec]
+) -> Decide:
+    """A decision about what runs under that name. It raises UnknownName and NotPermitted."""
     known = [status.wanted.spec.name for status in await deps.fleet.survey.status()]
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
@@ -30,4 +23,4 @@ async def change_existing(
         permit.allow([placement.target for placement in before.placements])
         return change(before)
 
-    return await deps.fleet.change(name, permit.operation, decide, report, remove=remove)
+    return decide

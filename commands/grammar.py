@@ -13,6 +13,7 @@ import click
 
 from commands.verb import AnyVerb
 from domain.errors import UsageError
+from domain.people import Role
 
 _TYPED_BY_PHONES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " "})
 _DASH = re.compile(r"(?<!\S)[—–](?=[a-z])")
@@ -30,6 +31,16 @@ class Parsed:
     verb: AnyVerb
     request: Any
 
+    @property
+    def changes(self) -> bool:
+        """Whether it means to change what runs, and not just to be told what that would do."""
+        return self.verb.changes and not getattr(self.request, "plan", False)
+
+    @property
+    def role(self) -> Role:
+        """What it takes. A plan may be had by whoever may look."""
+        return self.verb.role if self.changes or not self.verb.changes else Role.VIEWER
+
 
 class Grammar:
     """Knows the verbs."""
@@ -42,9 +53,11 @@ class Grammar:
         return self._verbs.get(_first_word(text))
 
     def changes(self, text: str) -> bool:
-        """Whether a command means to change what runs, and not just to read about its verb."""
-        verb = self.verb(text)
-        return verb is not None and verb.changes and not _asks_for_help(verb, _rest(verb, text))
+        """Whether a command means to change what runs; what is no command does not."""
+        try:
+            return self.parse(text).changes
+        except UsageError:
+            return False
 
     def parse(self, text: str) -> Parsed:
         """Understand a command, given without its prefix.

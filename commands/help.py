@@ -10,7 +10,7 @@ import click
 
 from commands.access import Permit
 from commands.replies import Block, Reply, Table
-from commands.verb import AnyVerb, Deps, Verb, argument
+from commands.verb import AnyVerb, Deps, Verb, argument, spelled
 from domain.errors import UnknownName
 from domain.people import Role
 from domain.progress import Report
@@ -61,7 +61,7 @@ def detail(verb: AnyVerb) -> list[Block]:
     blocks: list[Block] = [f"`!{verb.usage}`", f"{verb.summary[0].upper()}{verb.summary[1:]}."]
     options = [param for param in verb.params if isinstance(param, click.Option)]
     if options:
-        rows = tuple((f"`{o.opts[0]} {o.metavar}`", str(o.help)) for o in options)
+        rows = tuple((f"`{spelled(o)}`", str(o.help)) for o in options)
         blocks.append(Table(("option", ""), rows))
     blocks += [*verb.notes, f"Takes the role {verb.role}."]
     blocks.append("For example:\n" + "\n".join(f"`!{example}`" for example in verb.examples))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from commands.verb import AnyVerb
+from commands.verb import AnyVerb, spelled
 
 
 def reference(verbs: Mapping[str, AnyVerb]) -> str:
@@ -28,7 +28,7 @@ def _section(verb: AnyVerb) -> Iterator[str]:
     options = [param for param in verb.params if isinstance(param, click.Option)]
     if options:
         yield from ("| option | |", "|---|---|")
-        yield from (f"| `{_cell(f'{o.opts[0]} {o.metavar}')}` | {_cell(o.help)} |" for o in options)
+        yield from (f"| `{_cell(spelled(o))}` | {_cell(o.help)} |" for o in options)
         yield ""
     for note in verb.notes:
         yield from (note, "")

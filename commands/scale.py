@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.access import Permit
-from commands.existing import change_existing
+from commands.changing import Change, changing
+from commands.existing import of_existing
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
-from commands.verb import Deps, Verb, argument
+from commands.verb import PLAN, Deps, Verb, argument
 from commands.words import CountWord, NameWord
 from domain.errors import UsageError
 from domain.people import Role
-from domain.progress import Report
 from domain.services import ServiceSpec
+from fleet.fleet import Outcome
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Scale:
 
     name: str
     replicas: int
+    plan: bool = False
 
     @property
     def service(self) -> str:
@@ -29,7 +31,7 @@ class Scale:
         return self.name
 
 
-async def scale(request: Scale, permit: Permit, deps: Deps, report: Report) -> Reply:
+async def scale(request: Scale, permit: Permit, deps: Deps) -> Change:
     """Start what is missing, or drain and stop what is too many."""
 
     def scaled(before: ServiceSpec) -> ServiceSpec:
@@ -39,14 +41,16 @@ async def scale(request: Scale, permit: Permit, deps: Deps, report: Report) -> R
             hint = f"For example `!deploy {request.name} --target eu:2,us:1`"
             raise UsageError(str(error), hint=hint) from error
 
-    outcome = await change_existing(request.name, permit, deps, report, scaled)
-    if not outcome.changed:
-        return unchanged(outcome)
-    if not request.replicas:
-        return Reply.done(
-            f"✓ {request.name} has no replicas now; `!scale {request.name} 1` brings it back"
-        )
-    return live(outcome)
+    def tell(outcome: Outcome) -> Reply:
+        if not outcome.changed:
+            return unchanged(outcome)
+        if not request.replicas:
+            return Reply.done(
+                f"✓ {request.name} has no replicas now; `!scale {request.name} 1` brings it back"
+            )
+        return live(outcome)
+
+    return Change(request.name, await of_existing(request.name, permit, deps, scaled), tell)
 
 
 VERB = Verb(
@@ -54,9 +58,9 @@ VERB = Verb(
     summary="run more copies of a service, or fewer",
     examples=("scale tiny 2", "scale tiny 0"),
     request=Scale,
-    handle=scale,
+    handle=changing(scale),
     role=Role.OPERATOR,
     changes=True,
-    params=(argument("name", NameWord()), argument("replicas", CountWord(0))),
+    params=(argument("name", NameWord()), argument("replicas", CountWord(0)), PLAN),
     notes=("Replicas that go get time to finish their answers.",),
 )

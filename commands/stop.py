@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.access import Permit
-from commands.existing import change_existing
+from commands.changing import Change, changing
+from commands.existing import of_existing
 from commands.outcomes import live
 from commands.replies import Reply, duration
-from commands.verb import Deps, Verb, argument
+from commands.verb import PLAN, Deps, Verb, argument
 from commands.words import NameWord
 from domain.errors import OpsError
 from domain.people import Role
 from domain.progress import Report
 from domain.services import ServiceSpec
+from fleet.fleet import Outcome
 from fleet.keeper import ATTEMPTS
 
 
@@ -22,6 +24,7 @@ class Named:
     """A service by name."""
 
     name: str
+    plan: bool = False
 
     @property
     def service(self) -> str:
@@ -29,38 +32,44 @@ class Named:
         return self.name
 
 
-async def stop(request: Named, permit: Permit, deps: Deps, report: Report) -> Reply:
+async def stop(request: Named, permit: Permit, deps: Deps) -> Change:
     """Drain and stop every replica; what it was is remembered."""
-    outcome = await change_existing(
-        request.name, permit, deps, report, lambda before: before.scaled(0)
-    )
     again = f"`!scale {request.name} 1` or `!restart {request.name}` brings it back"
-    if not outcome.changed:
-        return Reply.done(f"✓ {request.name} was stopped already; {again}")
-    return Reply.done(f"✓ {request.name} is stopped after {duration(outcome.seconds)}; {again}")
+
+    def tell(outcome: Outcome) -> Reply:
+        if not outcome.changed:
+            return Reply.done(f"✓ {request.name} was stopped already; {again}")
+        return Reply.done(f"✓ {request.name} is stopped after {duration(outcome.seconds)}; {again}")
+
+    return Change(request.name, await of_existing(request.name, permit, deps, _stopped), tell)
 
 
-async def restart(request: Named, permit: Permit, deps: Deps, report: Report) -> Reply:
+async def restart(request: Named, permit: Permit, deps: Deps) -> Change:
     """Replace every replica by a new one, the new ones first."""
 
     def restarted(before: ServiceSpec) -> ServiceSpec:
         return (before if before.replicas else before.scaled(1)).restarted()
 
-    return live(await change_existing(request.name, permit, deps, report, restarted))
+    return Change(request.name, await of_existing(request.name, permit, deps, restarted), live)
 
 
-async def remove(request: Named, permit: Permit, deps: Deps, report: Report) -> Reply:
+async def remove(request: Named, permit: Permit, deps: Deps) -> Change:
     """Stop every replica and forget the service, its logs included."""
-    await change_existing(
-        request.name, permit, deps, report, lambda before: before.scaled(0), remove=True
-    )
-    return Reply.done(f"✓ {request.name} is removed, logs included. Its model file stays cached.")
+
+    def tell(_: Outcome) -> Reply:
+        return Reply.done(
+            f"✓ {request.name} is removed, logs included. Its model file stays cached."
+        )
+
+    decide = await of_existing(request.name, permit, deps, _stopped)
+    return Change(request.name, decide, tell, remove=True)
 
 
 async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Bring back replicas that went away."""
     try:
-        outcome = await change_existing(request.name, permit, deps, report, lambda before: before)
+        decide = await of_existing(request.name, permit, deps, lambda before: before)
+        outcome = await deps.fleet.change(request.name, permit.operation, decide, report)
     except OpsError as error:
         error.hint = (
             f"`!logs {request.name}` may tell why; I try again, more and more rarely, and after "
@@ -76,6 +85,10 @@ async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> 
     )
 
 
+def _stopped(before: ServiceSpec) -> ServiceSpec:
+    return before.scaled(0)
+
+
 _NAME = (argument("name", NameWord()),)
 
 STOP = Verb(
@@ -83,30 +96,30 @@ STOP = Verb(
     summary="stop a service, to be brought back later",
     examples=("stop tiny",),
     request=Named,
-    handle=stop,
+    handle=changing(stop),
     role=Role.OPERATOR,
     changes=True,
-    params=_NAME,
+    params=(*_NAME, PLAN),
 )
 RESTART = Verb(
     name="restart",
     summary="replace every replica by a new one, without a gap",
     examples=("restart tiny",),
     request=Named,
-    handle=restart,
+    handle=changing(restart),
     role=Role.OPERATOR,
     changes=True,
-    params=_NAME,
+    params=(*_NAME, PLAN),
 )
 REMOVE = Verb(
     name="remove",
     summary="stop a service and forget it",
     examples=("remove tiny",),
     request=Named,
-    handle=remove,
+    handle=changing(remove),
     role=Role.OPERATOR,
     changes=True,
-    params=_NAME,
+    params=(*_NAME, PLAN),
 )
 REPAIR = Verb(
     name="repair",

@@ -102,7 +102,16 @@ def option(
     return click.Option([flag], type=kind, metavar=metavar, help=text, multiple=multiple)
 
 
+PLAN = click.Option(["--plan"], is_flag=True, help="tell what would be done, and do nothing")
+"""What every verb takes that changes something."""
+
+
+def spelled(option: click.Option) -> str:
+    """`--ctx TOKENS`, or `--plan`."""
+    return option.opts[0] if option.is_flag else f"{option.opts[0]} {option.metavar}"
+
+
 def _word(param: click.Parameter) -> str:
     if isinstance(param, click.Option):
-        return f"[{param.opts[0]} {param.metavar}]"
+        return f"[{spelled(param)}]"
     return str(param.metavar) if param.required else f"[{param.metavar}]"

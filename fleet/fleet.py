@@ -103,6 +103,15 @@ class Fleet:
             await self._settle(rollout, operation)
             return await self._outcome(rollout, operation)
 
+    async def preview(
+        self, name: str, operation: Operation, decide: Decide, *, remove: bool = False
+    ) -> Rollout:
+        """What `change` would do as things are now. Nothing is kept, nobody is kept waiting."""
+        async with self._store.transaction() as tx:
+            found = await tx.services.get(name)
+        before = found.spec if found else None
+        return await self._plan(decide(before), before, operation, remove=remove)
+
     async def _rollout(
         self, name: str, operation: Operation, decide: Decide, *, remove: bool
     ) -> Rollout:

@@ -62,15 +62,19 @@ def test_every_example_in_help_is_itself_understood():
     ("line", "changes"),
     [
         ("deploy tiny tiny://ops", True),
-        ("deploy", True),
-        ("deploy 'never closed", True),
+        ("deploy", False),
+        ("deploy 'never closed", False),
+        ("deploy tiny --plan", False),
+        ("scale tiny 2 —plan", False),
+        ("deploy tiny --set key=--plan", True),
+        ("deploy --plan tiny --set", False),
         ("scale tiny 2", True),
         ("  stop tiny", True),
         ("deploy --help", False),
         ("deploy —help", False),
         (" scale tiny 2  --help ", False),
         ("remove tiny --help", False),
-        ("deploy --help tiny", True),
+        ("deploy --help tiny", False),
         ("infer tiny what is --help", False),
         ("status", False),
         ("help deploy", False),
@@ -78,13 +82,15 @@ def test_every_example_in_help_is_itself_understood():
         ("", False),
     ],
 )
-def test_a_request_for_help_changes_nothing(line, changes):
+def test_neither_help_nor_plans_nor_what_is_not_understood_changes_anything(line, changes):
     assert GRAMMAR.changes(line) is changes
 
 
 @pytest.mark.parametrize(("line", "request_"), UNDERSTOOD + PROMPTS)
 def test_what_changes_is_told_the_same_before_and_after_a_line_is_understood(line, request_):
-    assert GRAMMAR.changes(line) is GRAMMAR.parse(line).verb.changes
+    parsed = GRAMMAR.parse(line)
+    assert GRAMMAR.changes(line) is parsed.changes is parsed.verb.changes
+    assert parsed.role is parsed.verb.role
 
 
 def test_a_verb_is_known_by_the_first_word_alone():

@@ -7,7 +7,7 @@ import base64
 import itertools
 import json
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any
 
@@ -80,11 +80,24 @@ class JsClient:
         finally:
             await self.ask("excludeInsecureDevices", on=False)
 
-    async def create_room(self, *invited: str, alias: str = "", encrypted: bool = True) -> str:
-        """Make a room and ask others in. Returns its id."""
-        return str(
-            await self.ask("createRoom", invite=invited, alias=alias or None, encrypted=encrypted)
-        )
+    async def create_room(
+        self, *invited: str, alias: str = "", encrypted: bool = True, **more: Any
+    ) -> str:
+        """Make a room and ask others in; `more` in the words of Matrix. Returns its id."""
+        made = {"alias": alias or None, "encrypted": encrypted, **more}
+        return str(await self.ask("createRoom", invite=invited, **made))
+
+    async def upgrade(self, room: str, version: str) -> str:
+        """Have a room go on as one of another version. Returns the id of that one."""
+        return str(await self.ask("upgrade", room=room, version=version))
+
+    async def invite(self, room: str, user_id: str) -> None:
+        """Ask somebody in."""
+        await self.ask("invite", room=room, user=user_id)
+
+    async def empower(self, room: str, users: Mapping[str, int]) -> None:
+        """Say who has what power."""
+        await self.ask("empower", room=room, users={self.user_id: 100, **users})
 
     async def join(self, room: str) -> None:
         """Accept an invitation."""
@@ -113,9 +126,9 @@ class JsClient:
         encoded = base64.b64encode(png).decode()
         return str(await self.ask("sendImage", room=room, pngBase64=encoded))
 
-    async def image(self, room: str, event_id: str) -> bytes:
-        """Download and decrypt a picture that somebody sent."""
-        return base64.b64decode(await self.ask("image", room=room, event=event_id))
+    async def download(self, room: str, event_id: str) -> bytes:
+        """Fetch and decrypt a file that somebody sent. JsError where it is not what was meant."""
+        return base64.b64decode(await self.ask("download", room=room, event=event_id))
 
     async def events(self, room: str, since: str = "") -> list[Seen]:
         """The timeline, oldest first; with `since`, what came after that event."""

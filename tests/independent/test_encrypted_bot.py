@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.homeserver import Homeserver
-from bot.matrix.crypto.recovery_key import RecoveryKey
 
 from .js_client import JsClient
-from .room import IndependentRoom, opened
+from .room import IndependentRoom, opened, vouched_for
 
 pytestmark = pytest.mark.room
 
@@ -23,19 +21,8 @@ async def secret_room(
     homeserver: Homeserver, js: JsClient, tmp_path: Path
 ) -> AsyncIterator[IndependentRoom]:
     """An encrypted room with a bot whose device its account vouches for."""
-    key = tmp_path / "recovery"
-    key.write_text(RecoveryKey.generate().encode().get_secret_value())
-    matrix = {"recovery_key_file": str(key)}
-    async with opened(homeserver, tmp_path, js, matrix=matrix) as room:
-        await vouched(room)
+    async with vouched_for(homeserver, tmp_path, js) as room:
         yield room
-
-
-async def vouched(room: IndependentRoom, times: int = 1) -> None:
-    """Wait until the bot's device is signed."""
-    async with asyncio.timeout(30):
-        while room.bot.said().count("device signed") < times:
-            await asyncio.sleep(0.05)
 
 
 async def test_commands_and_answers_are_encrypted_and_carry_no_shield(
@@ -97,14 +84,12 @@ async def test_a_lost_key_store_makes_a_new_device_that_is_vouched_for(
 ) -> None:
     """The same recovery key signs it, and the backup gives it what was said before."""
     await secret_room.says("!ping")
-    async with asyncio.timeout(60):
-        while "room keys saved" not in secret_room.bot.said():
-            await asyncio.sleep(0.1)
+    await secret_room.logs("room keys saved")
     await secret_room.bot.kill()
     shutil.rmtree(secret_room.bot.folder / "keys")
     missed = await js.send(secret_room.id, "!version")
     await secret_room.bot.start()
-    await vouched(secret_room, times=2)
+    await secret_room.logs("device signed", times=2)
     assert "key store lost" in secret_room.bot.said()
     assert (await secret_room.ends(missed)).text.startswith("Gantry ")
     async with js.excluding_insecure_devices():

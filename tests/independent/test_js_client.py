@@ -86,7 +86,7 @@ async def test_pictures_decrypt_both_ways(pair: Pair) -> None:
     await pair.js.wait_for(pair.room, event_id=theirs)
 
     assert await pair.nio.image(await pair.nio.sees(ours)) == PNG
-    assert await pair.js.image(pair.room, theirs) == PNG
+    assert await pair.js.download(pair.room, theirs) == PNG
 
 
 async def test_it_tells_a_signed_device_from_one_that_nobody_signed(pair: Pair) -> None:

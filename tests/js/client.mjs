@@ -38,7 +38,7 @@ const operations = {
     client.getCrypto().setDeviceIsolationMode(mode);
   },
 
-  async createRoom({ alias, invite = [], encrypted = true }) {
+  async createRoom({ alias, invite = [], encrypted = true, ...more }) {
     const content = { algorithm: "m.megolm.v1.aes-sha2" };
     const encryption = { type: "m.room.encryption", state_key: "", content };
     const made = await client.createRoom({
@@ -46,14 +46,28 @@ const operations = {
       room_alias_name: alias ?? undefined,
       invite,
       initial_state: encrypted ? [encryption] : [],
+      ...more,
     });
-    while (!client.getRoom(made.room_id)) await sleep(20);
-    return made.room_id;
+    return arrived(made.room_id);
+  },
+
+  /** Have a room go on as one of another version. */
+  async upgrade({ room, version }) {
+    return arrived((await client.upgradeRoom(room, version)).replacement_room);
+  },
+
+  async invite({ room, user }) {
+    await client.invite(room, user);
+  },
+
+  /** Say who may do what: user -> power. What else there is to say of it is as usual. */
+  async empower({ room, users }) {
+    await client.sendStateEvent(room, "m.room.power_levels", { users }, "");
   },
 
   async join({ room }) {
     await client.joinRoom(room);
-    while (client.getRoom(room)?.getMyMembership() !== "join") await sleep(20);
+    await arrived(room);
   },
 
   async send({ room, text, threadRoot, replyTo }) {
@@ -62,7 +76,7 @@ const operations = {
       Object.assign(relation, { rel_type: "m.thread", event_id: threadRoot });
       relation.is_falling_back = !replyTo;
     }
-    if (threadRoot || replyTo) relation["m.in_reply_to"] = { event_id: replyTo ?? threadRoot };
+    if (threadRoot || replyTo) relation["m.in_reply_to"] = { event_id: replyTo || threadRoot };
     const related = threadRoot || replyTo ? { "m.relates_to": relation } : {};
     return said(room, { ...plain(text), ...related });
   },
@@ -95,8 +109,8 @@ const operations = {
     return said(room, { msgtype: "m.image", body: "image.png", info, file, "m.mentions": {} });
   },
 
-  /** The bytes of an encrypted image somebody sent, in base64. */
-  async image({ room, event }) {
+  /** The bytes of an encrypted file somebody sent, in base64. */
+  async download({ room, event }) {
     const found = timeline(client, room).find((one) => one.getId() === event);
     const { url, ...keys } = found.getContent().file;
     const address = client.mxcUrlToHttp(url, undefined, undefined, undefined, false, true, true);
@@ -160,6 +174,12 @@ const operations = {
     requests.close();
   },
 };
+
+/** Wait until a sync has shown this client in a room. */
+async function arrived(room) {
+  while (client.getRoom(room)?.getMyMembership() !== "join") await sleep(20);
+  return room;
+}
 
 function plain(text) {
   return { msgtype: "m.text", body: text, "m.mentions": {} };

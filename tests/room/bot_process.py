@@ -17,6 +17,20 @@ import yaml
 from bot.demo.homeserver import Account
 from bot.demo.leftovers import stop_leftovers
 
+_TARGETS = {
+    "local": {"kind": "process"},
+    "stage": {"kind": "rehearsal", "pace": 0.2},
+    "still": {"kind": "rehearsal", "pace": 60.0},
+}
+STANDSTILL: dict[str, Any] = {
+    "environments": {"test": {"targets": list(_TARGETS)}},
+    "targets": _TARGETS,
+}
+"""Settings with a target where nothing gets anywhere while a test lasts."""
+
+STUCK = "!deploy stuck tiny://smooth --target still"
+"""What only a cancellation ends there."""
+
 
 class BotProcess:
     """`gantry run` on one configuration."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -25,6 +26,12 @@ class Proxy:
         """Once: let a request whose path holds this through, and drop its answer."""
         self.sent: list[str] = []
         """Paths of everything that was sent to rooms and reached the homeserver."""
+        self.syncs: list[bytes] = []
+        """Every answer to a sync, oldest first."""
+        self.again: deque[bytes] = deque()
+        """What the next syncs are answered with, before the homeserver is asked again."""
+        self.echoes = 0
+        """How many times more each answer to a sync is given."""
         self._upstream = upstream
         self._session = session
         self._open = asyncio.Event()
@@ -57,7 +64,7 @@ class Proxy:
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         await self._open.wait()
-        answer = self.trouble(request) if self.trouble else None
+        answer = self.trouble(request) if self.trouble else self._repeated(request)
         if answer is not None:
             return answer
         body = await request.read()
@@ -68,12 +75,26 @@ class Proxy:
             content = await response.read()
             if "/send/" in request.path:
                 self.sent.append(request.path)
+            if _is_sync(request) and response.status == 200:
+                self.syncs.append(content)
+                self.again.extend([content] * self.echoes)
             kept = {k: v for k, v in response.headers.items() if k.lower() not in _HOP}
         if self.cut_after and self.cut_after in request.path:
             self.cut_after = None
             assert request.transport is not None
             request.transport.abort()
         return web.Response(status=response.status, body=content, headers=kept)
+
+    def _repeated(self, request: web.Request) -> web.Response | None:
+        if not self.again or not _is_sync(request):
+            return None
+        return web.Response(body=self.again.popleft(), content_type="application/json")
+
+
+def _is_sync(request: web.Request) -> bool:
+    """Whether the bot reads along with it. A filter by value is of another use: it asks what
+    invitations there are."""
+    return request.path.endswith("/sync") and not request.query.get("filter", "").startswith("{")
 
 
 def limited(milliseconds: int) -> web.Response:

@@ -1,0 +1,87 @@
+"""What a change would do, told before it is done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from commands.replies import Block, Reply, Table
+from domain.plans import StepKind
+from domain.services import ServiceSpec
+from fleet.rollouts import Rollout
+
+_MOVES = {StepKind.START, StepKind.STOP, StepKind.FORGET}
+
+
+def planned(rollout: Rollout) -> Reply:
+    """The steps in order, what differs from what is wanted now, and whether it goes on serving."""
+    name = rollout.want.name
+    steps = list(rollout.steps)
+    if not any(step.kind in _MOVES for _, step in steps) and rollout.want == rollout.before:
+        return Reply.done(f"Plan for {name}: it already is like that, nothing would be done")
+    rows = tuple(
+        (str(number), plan.target, str(step)) for number, (plan, step) in enumerate(steps, 1)
+    )
+    blocks: list[Block] = [f"Plan for {name}; nothing is changed yet", *differences(rollout)]
+    blocks += [Table(("", "target", "step"), rows), serving(rollout)]
+    blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
+    blocks.append("Say it again without `--plan` to have it done")
+    return Reply.done(*blocks)
+
+
+def differences(rollout: Rollout) -> list[Block]:
+    """What is wanted other than now, a line each."""
+    want, before = rollout.want, rollout.before
+    if rollout.removal:
+        return [f"{want.name} is forgotten, its logs included"]
+    if before is None:
+        return [f"New: {want.source} on {want.where}"]
+    return list(_differences(before, want))
+
+
+def serving(rollout: Rollout) -> str:
+    """Whether somebody serves at each step, going by what is alive now."""
+    name = rollout.want.name
+    alive = {(p.target, replica) for p in rollout.plans for replica in p.fingerprint.alive}
+    idle_from, idle_until = None, None
+    at_first = len(alive)
+    for number, (plan, step) in enumerate(rollout.steps, 1):
+        place = (plan.target, str(step.replica))
+        if step.kind is StepKind.ADMIT:
+            alive.add(place)
+            idle_until = number if idle_from and not idle_until else idle_until
+        elif step.kind in (StepKind.DRAIN, StepKind.STOP):
+            alive.discard(place)
+            if not alive and at_first and idle_from is None:
+                idle_from = number
+    if not alive:
+        return f"After that {name} does not serve."
+    if not at_first:
+        return f"{name} does not serve now; it does once a replica is admitted."
+    if idle_from:
+        return f"{name} does not serve between step {idle_from} and step {idle_until}."
+    return f"{name} serves throughout."
+
+
+def _differences(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
+    pairs = [
+        ("source", str(before.source), str(want.source)),
+        ("engine", before.engine, want.engine),
+        ("gpu", str(before.gpu), str(want.gpu)),
+        ("context", _or_default(before.context), _or_default(want.context)),
+    ]
+    old, new = dict(before.settings), dict(want.settings)
+    pairs += [
+        (f"setting {key}", _or_default(old.get(key)), _or_default(new.get(key)))
+        for key in sorted(old.keys() | new.keys())
+    ]
+    targets = dict.fromkeys(p.target for p in (*before.placements, *want.placements))
+    pairs += [
+        (f"replicas on {t}", str(before.replicas_on(t)), str(want.replicas_on(t))) for t in targets
+    ]
+    yield from (f"{what}: `{then}` → `{now}`" for what, then, now in pairs if then != now)
+    if before.restarts != want.restarts:
+        yield "every replica is replaced by a new one"
+
+
+def _or_default(value: object) -> str:
+    return "default" if value is None else str(value)

@@ -1,0 +1,65 @@
+"""Asking what a change would do. Whoever may look may ask, and nothing comes of it."""
+
+import pytest
+
+from .homeserver import OTHER
+from .test_worker import BOB, EVE
+
+
+@pytest.fixture
+async def tiny(desk):
+    await desk.says("!deploy tiny tiny://ops")
+
+
+async def test_a_plan_of_something_new_starts_nothing(desk, world):
+    told = await desk.says("!deploy tiny tiny://ops --replicas 2 --plan", sender=BOB)
+    assert told.startswith("Plan for tiny; nothing is changed yet")
+    assert "New: tiny://ops on a" in told
+    assert "tiny does not serve now" in told
+    assert (await world.seen()).replicas == ()
+    assert await world.wanted() is None
+    assert "deploy" not in await desk.says("!ops")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("!scale tiny 3", "replicas on a: `1` → `3`"),
+        ("!deploy tiny tiny://other", "source: `tiny://ops` → `tiny://other`"),
+        ("!stop tiny", "After that tiny does not serve."),
+        ("!restart tiny", "every replica is replaced by a new one"),
+        ("!remove tiny", "tiny is forgotten, its logs included"),
+        ("!scale tiny 1", "nothing would be done"),
+    ],
+)
+async def test_a_plan_tells_what_differs_and_leaves_it(desk, world, tiny, command, told):
+    before = await world.running(), await world.wanted()
+    assert told in await desk.says(f"{command} --plan", sender=BOB)
+    assert (await world.running(), await world.wanted()) == before
+
+
+async def test_what_was_planned_is_what_is_then_done(desk, world, tiny):
+    plan = await desk.says("!deploy tiny tiny://other --plan")
+    world.news.clear()
+    await desk.says("!deploy tiny tiny://other")
+    [replica] = await world.running()
+    assert f"start {replica}" in plan
+    assert "tiny serves throughout." in plan
+
+
+@pytest.mark.parametrize(
+    ("command", "sender", "why"),
+    [
+        ("!scale tyni 2 --plan", BOB, "there is no service `tyni`"),
+        ("!deploy new --plan", BOB, "needs a model source"),
+        ("!scale tiny 2 --plan", EVE, "takes the role viewer"),
+        ("!deploy tiny --target nowhere --plan", BOB, "is not a target of"),
+        ("!infer tiny --plan hello", BOB, "no option `--plan`"),
+    ],
+)
+async def test_a_plan_that_cannot_be_made_says_why(desk, tiny, command, sender, why):
+    assert why in await desk.says(command, sender=sender)
+
+
+async def test_a_room_without_an_environment_has_nothing_to_plan(desk):
+    assert "bound to no environment" in await desk.says("!deploy x tiny://ops --plan", room=OTHER)
