@@ -11,7 +11,9 @@ import click
 
 from bench.deploy import bench_deploy
 from bench.footprint import bench_memory, bench_start
+from bench.limits import bench_limits
 from bench.measures import Book
+from bench.peers import bench_peers, install_peers
 from bench.room import bench_room
 from bench.stage import open_stage
 from domain.errors import OpsError
@@ -25,13 +27,15 @@ def tell(text: str) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["room", "footprint", "deploy", "all"]))
+@click.argument(
+    "name", type=click.Choice(["room", "peers", "limits", "footprint", "deploy", "all"])
+)
 @click.option(
     "--pings",
     type=click.IntRange(min=1),
     default=300,
     show_default=True,
-    help="How many each bot gets, with 1 and with 20 in flight.",
+    help="How many each bot gets at each number in flight.",
 )
 @click.option(
     "--times",
@@ -39,6 +43,13 @@ def tell(text: str) -> None:
     default=5,
     show_default=True,
     help="How often a start or a deployment is repeated.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0.5, max=25),
+    default=20,
+    show_default=True,
+    help="How long the operation of `limits` takes.",
 )
 @click.option(
     "--synapse-python",
@@ -50,12 +61,17 @@ def tell(text: str) -> None:
     show_envvar=True,
     help="A Python that has Synapse; script/bench installs one.",
 )
-def bench(name: str, pings: int, times: int, synapse: Path) -> None:
+def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> None:
     """Measure, one JSON line a figure. Exits with 1 only if something could not be measured."""
     book = Book(click.echo, lambda: os.getloadavg()[0])
     try:
         if name in ("room", "all"):
             asyncio.run(_room(book, synapse, pings))
+        if name == "peers":
+            _peers(book, synapse, pings)
+        if name == "limits":
+            book.begin()
+            asyncio.run(bench_limits(book, synapse, tell, minutes))
         if name in ("footprint", "all"):
             book.begin()
             bench_start(book, tell, times)
@@ -73,6 +89,14 @@ async def _room(book: Book, synapse: Path, pings: int) -> None:
     book.begin()
     async with open_stage(synapse) as stage:
         await bench_room(book, stage, tell, pings)
+
+
+def _peers(book: Book, synapse: Path, pings: int) -> None:
+    """Not among `all`: it installs what others wrote, and takes by far the longest."""
+    for sealed in (False, True):
+        pythons = install_peers(book, tell, sealed=sealed)
+        book.begin()
+        asyncio.run(bench_peers(book, synapse, pythons, tell, pings, sealed=sealed))
 
 
 async def _memory(book: Book, synapse: Path) -> None:

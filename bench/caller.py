@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
@@ -20,17 +20,25 @@ Listener = Callable[[Mapping[str, Any], float], None]
 """Is told each message, and the `time.perf_counter` at which it had come."""
 
 _NOTHING: dict[str, list[str]] = {"types": []}
-_FILTER = {
-    "presence": _NOTHING,
-    "account_data": _NOTHING,
-    "room": {
-        "timeline": {"limit": 1000, "types": ["m.room.message"]},
-        "state": _NOTHING,
-        "ephemeral": _NOTHING,
-        "account_data": _NOTHING,
-    },
-}
 _LONG_POLL = 30_000
+
+
+class Talker(Protocol):
+    """A measuring user, as the benches know one."""
+
+    user_id: str
+
+    def listen(self, listener: Listener) -> None:
+        """Have every message from now on told to this listener as well."""
+
+    async def create_room(self, alias: str, invite: str) -> str:
+        """A private room with somebody invited. Its id."""
+
+    async def joined(self, room: str) -> frozenset[str]:
+        """Who is in a room."""
+
+    async def say(self, room: str, text: str) -> str:
+        """Send text. The id of its event."""
 
 
 class Caller:
@@ -98,7 +106,7 @@ class Caller:
                         listener(event, at)
 
     async def _sync(self, since: str | None, timeout: int) -> Any:
-        parameters = {"timeout": str(timeout), "filter": json.dumps(_FILTER)}
+        parameters = {"timeout": str(timeout), "filter": json.dumps(_filter(self.user_id))}
         return await self._ask(
             "GET", "sync", None, parameters | ({"since": since} if since else {})
         )
@@ -113,3 +121,17 @@ class Caller:
             if response.status != 200:
                 raise OpsError(f"{method} {path}: {response.status} {answer}")
             return answer
+
+
+def _filter(user: str) -> dict[str, Any]:
+    """Nothing but what others say. More than 100 messages at once Synapse does not give."""
+    return {
+        "presence": _NOTHING,
+        "account_data": _NOTHING,
+        "room": {
+            "timeline": {"limit": 100, "types": ["m.room.message"], "not_senders": [user]},
+            "state": _NOTHING,
+            "ephemeral": _NOTHING,
+            "account_data": _NOTHING,
+        },
+    }

@@ -96,6 +96,7 @@ class Book:
         self._load = load
         self._before = load()
         self.measures: list[Measure] = []
+        self.skipped: list[str] = []
 
     def begin(self) -> None:
         """Note how busy the machine is before a bench makes it busier."""
@@ -106,13 +107,18 @@ class Book:
         self.measures.append(measure)
         self._write(json.dumps({**measure.line(), "load": _short(self._before)}))
 
+    def skip(self, what: str, why: str) -> None:
+        """Write down what could not be measured, and why."""
+        self.skipped.append(f"skipped {what}: {why}")
+        self._write(json.dumps({"name": what, "skipped": why}))
+
     def table(self) -> str:
-        """All measures for a person."""
+        """All measures for a person, and what is missing."""
         head = ("", "measured", "peer", "ratio", "bound", "")
         rows = [head, *(_row(measure) for measure in self.measures)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = ("  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)) for r in rows)
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join([*(line.rstrip() for line in lines), *self.skipped])
 
 
 def quantile(values: Sequence[float], share: float) -> float:

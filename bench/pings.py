@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.caller import Caller
+from bench.caller import Talker
 
 PATIENCE = 30.0
 """Seconds after which an answer counts as lost, unless it still comes before the bench ends."""
@@ -30,7 +30,7 @@ class Chunk:
 class Answers:
     """Which messages were answered, when first, and how often."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Talker) -> None:
         self._caller = caller
         self._first: dict[str, float] = {}
         self._count: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from bench.caller import Caller
+from bench.caller import Caller, Talker
 from bot.demo.bot_log import is_ready
 from bot.demo.children import Child, Children
 from bot.demo.homeserver import Homeserver
@@ -65,14 +65,14 @@ async def open_stage(synapse: Path) -> AsyncIterator[Stage]:
         yield Stage(
             folder,
             caller,
-            await _gantry(stack, children, folder, homeserver, caller),
-            await _echo(stack, children, folder, homeserver, caller),
+            await start_gantry(stack, children, folder, homeserver, caller),
+            await start_echo(stack, children, folder, homeserver, caller),
             _homeserver_process(),
         )
 
 
-async def _gantry(
-    stack: AsyncExitStack, children: Children, folder: Path, homeserver: Homeserver, caller: Caller
+async def start_gantry(
+    stack: AsyncExitStack, children: Children, folder: Path, homeserver: Homeserver, caller: Talker
 ) -> Bot:
     """The bot as anybody runs it: its own process, its own state, logging as it does."""
     account = await homeserver.register("gantry")
@@ -96,13 +96,20 @@ async def _gantry(
     child = await stack.enter_async_context(
         children.running("gantry", argv, folder / "bot.log", farewell=signal.SIGTERM)
     )
-    await _is_in(child, account.user_id, caller, room)
+    await is_in(child, account.user_id, caller, room)
     return Bot("gantry", room, psutil.Process(child.pid))
 
 
-async def _echo(
-    stack: AsyncExitStack, children: Children, folder: Path, homeserver: Homeserver, caller: Caller
+async def start_echo(
+    stack: AsyncExitStack,
+    children: Children,
+    folder: Path,
+    homeserver: Homeserver,
+    caller: Talker,
+    *,
+    sealed: bool = False,
 ) -> Bot:
+    """The bare bot, with encryption only where its room is `sealed`."""
     account = await homeserver.register("echo")
     room = await caller.create_room("echo", account.user_id)
     login = folder / "echo.json"
@@ -112,15 +119,17 @@ async def _echo(
         "device_id": account.device_id,
         "access_token": account.access_token,
         "room": room,
+        "store": str(folder) if sealed else "",
     }
     write_private(login, json.dumps(known))
     argv = [sys.executable, "-m", "bench.echo_bot", str(login)]
     child = await stack.enter_async_context(children.running(_PEER, argv, folder / "echo.log"))
-    await _is_in(child, account.user_id, caller, room)
+    await is_in(child, account.user_id, caller, room)
     return Bot(_PEER, room, psutil.Process(child.pid))
 
 
-async def _is_in(child: Child, user_id: str, caller: Caller, room: str) -> None:
+async def is_in(child: Child, user_id: str, caller: Talker, room: str) -> None:
+    """Wait until a bot is ready and in its room. Raises OpsError with its last words."""
     deadline = time.monotonic() + _PATIENCE
     while not is_ready(child.output()) or user_id not in await caller.joined(room):
         await asyncio.sleep(_LOOK_EVERY)

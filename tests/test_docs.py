@@ -6,6 +6,7 @@ import click
 import pytest
 
 from commands.reference import reference
+from commands.verb import spelled
 from commands.verbs import all_verbs
 from deployers import registry
 from ops_config import sample
@@ -33,7 +34,7 @@ def test_every_command_is_explained_with_its_options_and_an_example(verb):
     for param in verb.params:
         if isinstance(param, click.Option):
             assert param.help, param.opts
-            assert f"`{param.opts[0]} " in section
+            assert f"`{spelled(param)}`".replace("|", "\\|") in section
 
 
 def sections():

@@ -1,4 +1,4 @@
-"""One ordered queue a room: what is to be said, until it has been said."""
+"""One queue a room: what is to be said, until it has been said."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 """Seconds between attempts while the homeserver does not answer."""
 
+AT_ONCE = 32
+"""Messages on their way to one room. A homeserver takes several in little more time than one; one
+that was found to limit us is given one at a time."""
+
 NOTED_WITHIN = 0.25
 """Seconds after which it is noted what was said, however much there is still to say."""
 
@@ -39,7 +43,12 @@ class Outbox:
         self._clock = clock
         self._slots: dict[str, dict[str, Slot]] = {}
         self._wake: dict[str, asyncio.Event] = {}
-        self._served: set[str] = set()
+        self._flying: dict[str, set[str]] = {}
+        """Room that is served -> subjects of which something is being sent."""
+        self._trouble: dict[str, float] = {}
+        """Room -> seconds until the next attempt, after the last one that failed."""
+        self._held: dict[str, float] = {}
+        """Room -> when that attempt may be made."""
         self._newer: set[str] | None = set()
         """Keys delivered before what an earlier run left was read; None once that is done."""
         self._receipts: list[tuple[str, str, Content | None]] = []
@@ -153,39 +162,65 @@ class Outbox:
     def _employ(self, room: str) -> None:
         """See to it that somebody sends for this room."""
         self._wake.setdefault(room, asyncio.Event())
-        if self._group is not None and room not in self._served:
-            self._served.add(room)
-            self._group.create_task(self._serve(room), name=f"outbox {room}")
+        if self._group is not None and room not in self._flying:
+            self._flying[room] = set()
+            self._group.create_task(self._serve(room, self._group), name=f"outbox {room}")
 
-    async def _serve(self, room: str) -> None:
-        wake, wait = self._wake[room], FIRST_WAIT
+    async def _serve(self, room: str, group: asyncio.TaskGroup) -> None:
+        """Begin to send in order, so many at a time; of one subject one after the other, and
+        progress only when nothing else is on its way."""
+        wake, flying = self._wake[room], self._flying[room]
         while True:
-            await self._be_patient()
-            slot = most_urgent(self._slots[room].values())
-            if slot is None:
+            await self._be_patient(room)
+            free = (each for each in self._slots[room].values() if each.subject not in flying)
+            slot = most_urgent(free) if len(flying) < self._at_once else None
+            if slot is None or (slot.urgency == PROGRESS and flying):
                 wake.clear()
                 self._rest()
                 await wake.wait()
                 continue
             if slot.urgency == PROGRESS and not await self._may_show(slot, wake):
                 continue
-            try:
-                await self._send(slot)
-                wait = FIRST_WAIT
-            except RateLimited as error:
-                now = self._clock.monotonic()
-                self._not_before = now + error.seconds
-                self._pace = self._pace.refused(error.seconds, now)
-                log.info("rate limited", seconds=error.seconds, edits_every=self._pace.interval)
-            except Unreachable as error:
-                log.warning("cannot send", room=room, why=error.summary, wait=wait)
-                await self._clock.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                wait = min(wait * 2, LONGEST_WAIT)
+            flying.add(slot.subject)
+            group.create_task(self._attempt(slot), name=f"send {slot.key}")
 
-    async def _be_patient(self) -> None:
-        """The homeserver limits the account, not the room: all rooms wait together."""
-        while (wait := self._not_before - self._clock.monotonic()) > 0:
-            await self._clock.sleep(wait)
+    @property
+    def _at_once(self) -> int:
+        return 1 if self._pace.interval_at(self._clock.monotonic()) else AT_ONCE
+
+    async def _attempt(self, slot: Slot) -> None:
+        room = slot.room
+        try:
+            await self._send(slot)
+            self._trouble.pop(room, None)
+        except RateLimited as error:
+            now = self._clock.monotonic()
+            self._not_before = now + error.seconds
+            self._pace = self._pace.refused(error.seconds, now)
+            log.info("rate limited", seconds=error.seconds, edits_every=self._pace.interval)
+        except Unreachable as error:
+            self._hold(room, error)
+        finally:
+            self._flying[room].discard(slot.subject)
+            self._wake[room].set()
+
+    def _hold(self, room: str, error: OpsError) -> None:
+        """Try again later, and later each time; what failed together counts once."""
+        now, wait = self._clock.monotonic(), self._trouble.get(room, FIRST_WAIT)
+        if now < self._held.get(room, 0.0):
+            return
+        log.warning("cannot send", room=room, why=error.summary, wait=wait)
+        self._held[room] = now + wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        self._trouble[room] = min(wait * 2, LONGEST_WAIT)
+
+    async def _be_patient(self, room: str) -> None:
+        """Wait for a homeserver in trouble. It limits the account, not the room: all rooms wait
+        for that together."""
+        while True:
+            until = max(self._not_before, self._held.get(room, 0.0))
+            if until <= self._clock.monotonic():
+                return
+            await self._clock.sleep(until - self._clock.monotonic())
 
     async def _may_show(self, slot: Slot, wake: asyncio.Event) -> bool:
         """Take the next edit that is due for this slot; when none is, wait until one is or

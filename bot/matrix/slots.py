@@ -27,6 +27,11 @@ class Slot:
     """When it last showed progress."""
 
     @property
+    def subject(self) -> str:
+        """What it is about. Of that, one thing is said after the other."""
+        return ":".join(self.key.split(":")[:2])
+
+    @property
     def pending(self) -> bool:
         """Whether there is something to send."""
         return self.event_id is None or self.shown != self.wanted

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from bot.matrix.answers import LoggedOut, RateLimited, TooLarge
-from domain.errors import Refused
+from bot.matrix.outbox import FIRST_WAIT
+from domain.errors import Refused, Unreachable
 from tests.fleet.world import until
 
 from .homeserver import OTHER, ROOM
@@ -57,8 +58,9 @@ async def test_an_end_is_said_before_anybodys_progress(voice, homeserver, start)
     await voice.say("new", "hello")
     homeserver.open.set()
     await until(lambda: len(homeserver.attempts) == 7)
-    bodies = [attempt.body for attempt in homeserver.attempts[4:]]
-    assert bodies == ["hello", "* over", "* still going"]
+    *sooner, last = [attempt.body for attempt in homeserver.attempts[4:]]
+    assert sorted(sooner) == ["* over", "hello"]
+    assert last == "* still going"
 
 
 async def test_progress_after_the_end_is_not_shown(voice, homeserver, start):
@@ -132,6 +134,7 @@ async def test_even_the_word_that_it_is_too_large_may_be_too_large(voice, homese
     homeserver.answers(ROOM, TooLarge("too large"), TooLarge("too large"))
     start(voice.outbox)
     await voice.say("m", "much too long")
+    await voice.all_said()
     await voice.say("n", "next")
     await voice.all_said()
     assert homeserver.shown() == ["next"]
@@ -157,3 +160,47 @@ async def test_settled_waits_for_the_last_word_but_not_for_ever(voice, homeserve
     assert await voice.unsaid() == ["m"]
     homeserver.open.set()
     await voice.all_said()
+
+
+async def test_several_are_on_their_way_at_once_but_of_one_subject_one(voice, homeserver, start):
+    start(voice.outbox)
+    homeserver.open.clear()
+    for key in ("operation:a", "operation:a:call", "operation:b", "n"):
+        await voice.say(key, key)
+    await until(lambda: len(homeserver.attempts) == 3)
+    await quiet()
+    assert [attempt.body for attempt in homeserver.attempts] == ["operation:a", "operation:b", "n"]
+    homeserver.open.set()
+    await voice.all_said()
+    assert homeserver.attempts[3].body == "operation:a:call"
+
+
+async def test_a_homeserver_that_limits_us_is_given_one_at_a_time(voice, homeserver, clock, start):
+    clock.flows = False
+    homeserver.answers(ROOM, RateLimited(5))
+    start(voice.outbox)
+    await voice.say("m", "m")
+    await until(lambda: clock.waiting)
+    homeserver.open.clear()
+    for key in ("n", "o"):
+        await voice.say(key, key)
+    clock.passes(5)
+    await until(lambda: len(homeserver.attempts) == 2)
+    await quiet()
+    assert [attempt.body for attempt in homeserver.attempts] == ["m", "m"]
+    homeserver.open.set()
+    await voice.all_said()
+    assert homeserver.shown() == ["m", "n", "o"]
+
+
+async def test_what_fails_together_is_tried_again_together(voice, homeserver, clock, start):
+    clock.flows = False
+    homeserver.answers(ROOM, *[Unreachable("gone")] * 3)
+    for key in "abc":
+        await voice.say(key, key)
+    start(voice.outbox)
+    await until(lambda: clock.waiting and len(homeserver.attempts) == 3)
+    clock.passes(FIRST_WAIT)
+    await voice.all_said()
+    assert sorted(homeserver.shown()) == ["a", "b", "c"]
+    assert len(homeserver.attempts) == 6

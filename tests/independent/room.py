@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.demo.homeserver import Account, Homeserver
 from bot.matrix.crypto.recovery_key import RecoveryKey
-from tests.room.bot_process import STANDSTILL, BotProcess, running, settings
+from tests.room.bot_process import BotProcess, running, settings
 from tests.room.proxy import Proxy
 
 from .js_client import JsClient
@@ -93,6 +93,6 @@ async def vouched_for(
     key = folder / "recovery"
     key.write_text(RecoveryKey.generate().encode().get_secret_value())
     matrix = {"recovery_key_file": str(key)}
-    async with opened(homeserver, folder, js, room=room, matrix=matrix, **STANDSTILL) as made:
+    async with opened(homeserver, folder, js, room=room, matrix=matrix) as made:
         await made.logs("device signed")
         yield made

@@ -22,14 +22,9 @@ _TARGETS = {
     "stage": {"kind": "rehearsal", "pace": 0.2},
     "still": {"kind": "rehearsal", "pace": 60.0},
 }
-STANDSTILL: dict[str, Any] = {
-    "environments": {"test": {"targets": list(_TARGETS)}},
-    "targets": _TARGETS,
-}
-"""Settings with a target where nothing gets anywhere while a test lasts."""
 
 STUCK = "!deploy stuck tiny://smooth --target still"
-"""What only a cancellation ends there."""
+"""What only a cancellation ends: nothing gets anywhere there while a test lasts."""
 
 
 class BotProcess:
@@ -104,7 +99,7 @@ class BotProcess:
 def settings(
     folder: Path, homeserver: str, bot: Account, room: str, operators: list[str], **more: Any
 ) -> dict[str, Any]:
-    """A configuration for one room with a process target and one that only rehearses."""
+    """A configuration for one room with a process target and two that only rehearse."""
     password = folder / "password"
     password.write_text(bot.password)
     matrix = {"homeserver": homeserver, "user_id": bot.user_id, "password_file": str(password)}
@@ -112,13 +107,10 @@ def settings(
     made: dict[str, Any] = {
         "matrix": {**matrix, **more.pop("matrix", {})},
         "state": {"url": f"sqlite:///{folder}/gantry.db"},
-        "environments": {"test": {"targets": ["local", "stage"]}},
+        "environments": {"test": {"targets": list(_TARGETS)}},
         "rooms": {room: {"environment": "test"}},
         "access": {"viewer": ["*"], "operator": operators},
-        "targets": {
-            "local": {"kind": "process"},
-            "stage": {"kind": "rehearsal", "pace": 0.2},
-        },
+        "targets": _TARGETS,
         "monitoring": {"probe_every": "1s"},
     }
     return {**made, **more}

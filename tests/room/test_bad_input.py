@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .bot_process import STUCK
 from .conftest import Room
 
 pytestmark = [pytest.mark.room, pytest.mark.engine]
@@ -120,7 +121,7 @@ async def test_a_server_that_dies_while_answering_is_told_and_replaced(room: Roo
 
 
 async def test_a_server_that_hangs_at_start_can_be_cancelled(room: Room):
-    command = await room.person.types(room.id, "!deploy stuck tiny://never-ready --target stage")
+    command = await room.person.types(room.id, STUCK)
     running = await room.person.until(room.id, command, lambda answer: answer.state == "running")
     operation = running.content["gantry.operation"]["id"]
     assert "is being cancelled" in (await room.says(f"!cancel {operation}")).text

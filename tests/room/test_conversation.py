@@ -11,6 +11,7 @@ import pytest
 from bot.demo.homeserver import Homeserver
 
 from . import secret_room
+from .bot_process import STUCK
 from .conftest import Room
 from .secret_room import SecretRoom
 
@@ -35,7 +36,7 @@ def fill_log(folder: Path) -> None:
 
 async def stuck(room: Room) -> tuple[str, str]:
     """A deploy that only a cancellation ends, shown in the room: (command, message)."""
-    command = await room.person.types(room.id, "!deploy stuck tiny://never-ready --target stage")
+    command = await room.person.types(room.id, STUCK)
     running = await room.person.until(room.id, command, lambda answer: answer.state == "running")
     assert "React with ❌" in running.text
     return command, running.event_id
@@ -133,7 +134,7 @@ async def test_in_an_encrypted_room_files_reactions_and_threads_work_as_well(sec
     assert "url" not in file.content
     assert f"399 {LONG_LINE}"[:-1] in (await secret.opens(file.content["file"])).decode()
 
-    stuck = await secret.types("!deploy stuck tiny://never-ready --target stage")
+    stuck = await secret.types(STUCK)
     running = await secret.shows(stuck, "running")
     await secret.reacts(running.event_id, "❌")
     ended = await secret.shows(stuck, "cancelled")

@@ -11,7 +11,7 @@ import pytest
 
 from bot.demo.homeserver import Homeserver
 
-from .bot_process import STANDSTILL, STUCK, BotProcess
+from .bot_process import STUCK, BotProcess
 from .conftest import Room, opened
 from .proxy import Proxy
 
@@ -62,7 +62,7 @@ async def test_commands_told_again_and_again_run_once(own_room: Room):
 
 
 async def test_a_reaction_told_again_cancels_once(homeserver: Homeserver, tmp_path: Path):
-    async with opened(homeserver, tmp_path, **STANDSTILL) as room:
+    async with opened(homeserver, tmp_path) as room:
         room.proxy.echoes = 1
         stuck = await room.person.types(room.id, STUCK)
         running = await room.person.until(room.id, stuck, lambda answer: answer.state == "running")

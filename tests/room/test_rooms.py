@@ -125,7 +125,7 @@ async def test_a_room_made_later_is_bound_by_its_alias(building: Building) -> No
     room = await building.joined(room_alias_name="late", name="Late Ops")
     assert "This room acts on test" in await building.told(room, "I am Gantry")
     said = await building.asks(room, "!whoami")
-    assert "Late Ops acts on test: local, stage" in said
+    assert "Late Ops acts on test: local, stage, still" in said
 
 
 async def test_put_out_told_once_and_invited_again(building: Building, admins: str) -> None:
@@ -172,7 +172,10 @@ async def test_an_upgrade_is_followed_and_takes_the_environment_along(
     assert "acts on test" in await building.asks(old, "!whoami")
     new = await building.upgrades(old, "12")
     said = await building.told(new, "was upgraded")
-    assert said == f"{alias} was upgraded, and I came along. This room acts on test: local, stage."
+    assert (
+        said
+        == f"{alias} was upgraded, and I came along. This room acts on test: local, stage, still."
+    )
     assert "acts on test" in await building.asks(new, "!whoami")
     await building.bot.kill()
     await building.bot.start()

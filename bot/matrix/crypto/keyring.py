@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ class Keyring:
     def __init__(self, client: nio.AsyncClient, ask: Ask) -> None:
         self._client = client
         self._ask = ask
+        self._sharing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Two who share one room's key at a time would give it twice, or half."""
 
     async def tend(self) -> None:
         """Publish our keys, learn those of others, answer who asked for some.
@@ -77,8 +81,12 @@ class Keyring:
 
         Raises what `ask` raises, and Unreachable while a device could not be told: say nothing
         then, for it would never be able to read that. Left to itself nio says it all the same,
-        and hangs for good when cancelled in the middle. Once at a time for each room.
+        and hangs for good when cancelled in the middle.
         """
+        async with self._sharing[room]:
+            await self._share_once(room)
+
+    async def _share_once(self, room: str) -> None:
         client = self._client
         if not client.rooms[room].members_synced:
             await self._ask(client.joined_members(room))
