@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import suppress
 
 import structlog
@@ -12,7 +11,7 @@ from bot.matrix.answers import Forbidden, RateLimited, TooLarge
 from bot.matrix.api import MatrixApi
 from bot.matrix.attachments import ATTACHED, Attachments, too_large
 from bot.matrix.content import Content, edit, transaction_id
-from bot.matrix.pace import Pace
+from bot.matrix.patience import Patience
 from bot.matrix.slots import PROGRESS, Slot, most_urgent
 from domain.clock import Clock
 from domain.errors import OpsError, Refused, Unreachable
@@ -20,14 +19,6 @@ from fleet.store.database import Store
 from fleet.store.messages import Message
 
 log = structlog.get_logger()
-
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 60.0
-"""Seconds between attempts while the homeserver does not answer."""
-
-AT_ONCE = 32
-"""Messages on their way to one room. A homeserver takes several in little more time than one; one
-that was found to limit us is given one at a time."""
 
 NOTED_WITHIN = 0.25
 """Seconds after which it is noted what was said, however much there is still to say."""
@@ -45,10 +36,6 @@ class Outbox:
         self._wake: dict[str, asyncio.Event] = {}
         self._flying: dict[str, set[str]] = {}
         """Room that is served -> subjects of which something is being sent."""
-        self._trouble: dict[str, float] = {}
-        """Room -> seconds until the next attempt, after the last one that failed."""
-        self._held: dict[str, float] = {}
-        """Room -> when that attempt may be made."""
         self._newer: set[str] | None = set()
         """Keys delivered before what an earlier run left was read; None once that is done."""
         self._receipts: list[tuple[str, str, Content | None]] = []
@@ -60,8 +47,7 @@ class Outbox:
         self._idle = asyncio.Event()
         """Set while there is nothing left to send but progress."""
         self._idle.set()
-        self._not_before = 0.0
-        self._pace = Pace()
+        self._patience = Patience(clock)
         self._edited_at = 0.0
         """When progress was last shown, in whatever room."""
         self._group: asyncio.TaskGroup | None = None
@@ -171,9 +157,9 @@ class Outbox:
         progress only when nothing else is on its way."""
         wake, flying = self._wake[room], self._flying[room]
         while True:
-            await self._be_patient(room)
+            await self._patience.wait(room)
             free = (each for each in self._slots[room].values() if each.subject not in flying)
-            slot = most_urgent(free) if len(flying) < self._at_once else None
+            slot = most_urgent(free) if len(flying) < self._patience.at_once else None
             if slot is None or (slot.urgency == PROGRESS and flying):
                 wake.clear()
                 self._rest()
@@ -184,49 +170,24 @@ class Outbox:
             flying.add(slot.subject)
             group.create_task(self._attempt(slot), name=f"send {slot.key}")
 
-    @property
-    def _at_once(self) -> int:
-        return 1 if self._pace.interval_at(self._clock.monotonic()) else AT_ONCE
-
     async def _attempt(self, slot: Slot) -> None:
         room = slot.room
         try:
             await self._send(slot)
-            self._trouble.pop(room, None)
+            self._patience.went_well(room)
         except RateLimited as error:
-            now = self._clock.monotonic()
-            self._not_before = now + error.seconds
-            self._pace = self._pace.refused(error.seconds, now)
-            log.info("rate limited", seconds=error.seconds, edits_every=self._pace.interval)
+            self._patience.limited(error.seconds)
         except Unreachable as error:
-            self._hold(room, error)
+            self._patience.failed(room, error)
         finally:
             self._flying[room].discard(slot.subject)
             self._wake[room].set()
-
-    def _hold(self, room: str, error: OpsError) -> None:
-        """Try again later, and later each time; what failed together counts once."""
-        now, wait = self._clock.monotonic(), self._trouble.get(room, FIRST_WAIT)
-        if now < self._held.get(room, 0.0):
-            return
-        log.warning("cannot send", room=room, why=error.summary, wait=wait)
-        self._held[room] = now + wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        self._trouble[room] = min(wait * 2, LONGEST_WAIT)
-
-    async def _be_patient(self, room: str) -> None:
-        """Wait for a homeserver in trouble. It limits the account, not the room: all rooms wait
-        for that together."""
-        while True:
-            until = max(self._not_before, self._held.get(room, 0.0))
-            if until <= self._clock.monotonic():
-                return
-            await self._clock.sleep(until - self._clock.monotonic())
 
     async def _may_show(self, slot: Slot, wake: asyncio.Event) -> bool:
         """Take the next edit that is due for this slot; when none is, wait until one is or
         something else is to be said."""
         now = self._clock.monotonic()
-        due = self._pace.wait(self._edited_at, now)
+        due = self._patience.until_progress(self._edited_at)
         if not due:
             self._edited_at = slot.edited_at = now
             return True

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from bot.matrix.answers import LoggedOut, RateLimited, TooLarge
-from bot.matrix.outbox import FIRST_WAIT
+from bot.matrix.patience import FIRST_WAIT
 from domain.errors import Refused, Unreachable
 from tests.fleet.world import until
 
