@@ -35,7 +35,7 @@ def differences(rollout: Rollout) -> list[Block]:
         return [f"{want.name} is forgotten, its logs included"]
     if before is None:
         return [f"New: {want.source} on {want.where}"]
-    return list(_differences(before, want))
+    return list(changed(before, want))
 
 
 def serving(rollout: Rollout) -> str:
@@ -62,7 +62,8 @@ def serving(rollout: Rollout) -> str:
     return f"{name} serves throughout."
 
 
-def _differences(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
+def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
+    """What differs between two descriptions of a service, a line each."""
     pairs = [
         ("source", str(before.source), str(want.source)),
         ("engine", before.engine, want.engine),

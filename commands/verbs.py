@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from commands import about, deploy, infer, logs, ops, scale, status, stop, targets
+from commands import about, deploy, history, infer, logs, ops, scale, status, stop, targets
 from commands.help import help_verb
 from commands.verb import AnyVerb
 
@@ -20,6 +20,9 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         stop.STOP,
         stop.RESTART,
         stop.REMOVE,
+        history.HISTORY,
+        history.DIFF,
+        history.ROLLBACK,
         ops.OPS,
         ops.CANCEL,
         targets.VERB,

@@ -24,6 +24,19 @@ class Wanted:
     changed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a service once was."""
+
+    number: int
+    """Counted from 1 for each service, over removals too."""
+    revision: str
+    spec: ServiceSpec
+    operation: str
+    """What made it so."""
+    at: datetime
+
+
 class Services:
     """The services and revisions tables, within one transaction."""
 
@@ -58,6 +71,24 @@ class Services:
     async def remove(self, name: str) -> None:
         """Want nothing of that name any more; its revisions stay as history."""
         await self._connection.execute(sa.delete(services).where(services.c.name == name))
+
+    async def history(self, name: str) -> list[Revision]:
+        """Every revision of a service, removed or not, the newest first."""
+        query = (
+            sa.select(revisions)
+            .where(revisions.c.service == name)
+            .order_by(revisions.c.number.desc())
+        )
+        return [
+            Revision(
+                row.number,
+                row.revision,
+                ServiceSpec.model_validate_json(row.spec),
+                row.operation,
+                row.at,
+            )
+            for row in await self._connection.execute(query)
+        ]
 
     async def _remember(self, wanted: Wanted) -> None:
         spec = wanted.spec
