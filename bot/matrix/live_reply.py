@@ -20,7 +20,7 @@ log = structlog.get_logger()
 PATIENCE = 0.3
 """Seconds an operation may take before there is any need to say that it runs."""
 
-SILENCE = 5.0
+SILENCE = 3.0
 """Seconds to wait for news before the time that passed is shown without any."""
 
 SHORTEST = 2.0

@@ -29,8 +29,9 @@ PEOPLE = {
     Role.OPERATOR: "@ann:example.org",
     Role.ADMIN: "@root:example.org",
 }
-LOOKING = {"infer", "status", "ops", "cancel", "targets", "ping", "whoami", "version", "help"}
-CHANGING = {"deploy", "scale", "stop", "restart", "remove", "repair"}
+LOOKING = {"infer", "status", "history", "diff", "ops", "cancel", "targets"}
+LOOKING |= {"ping", "whoami", "version", "help"}
+CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair"}
 VERBS = all_verbs()
 
 
