@@ -123,3 +123,20 @@ async def test_talk_edits_notices_and_quotes_are_not_commands(room: Room):
     assert (await room.ends(quoted)).text == "pong"
     answered = await room.person.answers(room.id)
     assert not {edited, notice, shout} & set(answered)
+
+
+async def test_a_change_is_planned_done_and_taken_back(room: Room):
+    await room.says("!deploy tiny tiny://ops")
+    before = room.bot.servers()
+    plan = await room.says("!deploy tiny --ctx 128 --plan")
+    assert "context: `default` → `128`" in plan.text
+    assert "tiny serves throughout." in plan.text
+    assert room.bot.servers() == before
+    assert (await room.says("!deploy tiny --ctx 128")).state == "succeeded"
+    assert room.bot.servers() != before
+    assert "context: default → 128" in (await room.says("!history tiny")).text
+    assert (await room.says("!rollback tiny")).state == "succeeded"
+    assert "nothing differs" in (await room.says("!diff tiny 1")).text
+    assert (await room.says("!infer tiny hello")).state == "succeeded"
+    assert len(room.bot.servers()) == 1
+    assert (await room.says("!remove tiny")).state == "succeeded"
