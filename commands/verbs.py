@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from commands import about, deploy, history, infer, logs, ops, scale, status, stop, targets
+from commands.can import can_verb
 from commands.help import help_verb
 from commands.verb import AnyVerb
 
@@ -32,5 +33,6 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         stop.REPAIR,
     ]
     verbs = {verb.name: verb for verb in listed}
+    verbs["can"] = can_verb(verbs)
     verbs["help"] = help_verb(verbs)
     return verbs
