@@ -69,7 +69,8 @@ async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> 
     """Bring back replicas that went away."""
     try:
         decide = await of_existing(request.name, permit, deps, lambda before: before)
-        outcome = await deps.fleet.change(request.name, permit.operation, decide, report)
+        name, operation = request.name, permit.operation
+        outcome = await deps.fleet.change(name, operation, decide, report, repair=True)
     except OpsError as error:
         error.hint = (
             f"`!logs {request.name}` may tell why; I try again, more and more rarely, and after "

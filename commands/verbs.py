@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from commands import about, deploy, history, infer, logs, ops, scale, status, stop, targets
+from commands import about, deploy, history, infer, lock, logs, ops, scale, status, stop, targets
 from commands.can import can_verb
 from commands.help import help_verb
 from commands.verb import AnyVerb
@@ -24,6 +24,9 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         history.HISTORY,
         history.DIFF,
         history.ROLLBACK,
+        lock.LOCK,
+        lock.UNLOCK,
+        lock.LOCKS,
         ops.OPS,
         ops.CANCEL,
         targets.VERB,

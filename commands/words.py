@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from domain.services import MAX_REPLICAS, ServiceName, TargetName
 from domain.sources import Source, parse_source
 
+_UNITS = {"m": 60, "h": 3600, "d": 86400}
 _NAME: TypeAdapter[str] = TypeAdapter(ServiceName)
 _TARGET: TypeAdapter[str] = TypeAdapter(TargetName)
 
@@ -99,6 +100,22 @@ class WholeWord(click.ParamType[int]):
         if not digits or not self.least <= int(text) <= self.most:
             self.fail(f"`{text[:40]}` is not a whole number from {self.least} to {self.most}")
         return int(text)
+
+
+class DurationWord(click.ParamType[float]):
+    """`30m`, `2h` or `1d`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Take a whole number of minutes, hours or days, up to a year."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,3})(m|h|d)", str(value))
+        seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+        if not 0 < seconds <= 366 * 86400:
+            self.fail(f"`{str(value)[:40]}` is no time; write `30m`, `2h` or `1d`, at most 366d")
+        return float(seconds)
 
 
 class TemperatureWord(click.ParamType[float]):

@@ -9,7 +9,8 @@ import structlog
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
-from domain.errors import OpsError, UnknownName
+from domain.errors import Busy, OpsError, UnknownName
+from domain.locks import in_the_way
 from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Report
@@ -82,15 +83,17 @@ class Fleet:
         report: Report,
         *,
         remove: bool = False,
+        repair: bool = False,
     ) -> Outcome:
         """Make a service what `decide` says, or leave it as it was.
 
         Waits for its turn if the service is being changed. An operation resumed after a restart
-        carries out what was planned then; `decide` is not asked again. A failure, or a
+        carries out what was planned then; `decide` is not asked again. What somebody else locked
+        is left alone, but for a `repair`: raises Busy with whose lock it is. A failure, or a
         cancellation, raises its OpsError once what ran before runs again, and `standing` says so.
         """
         async with self._claims.on(name, operation, report):
-            rollout = await self._rollout(name, operation, decide, remove=remove)
+            rollout = await self._rollout(name, operation, decide, remove=remove, repair=repair)
             try:
                 await self._cancellations.guard(
                     operation.id, self._rollouts.carry_out(rollout, report)
@@ -113,7 +116,7 @@ class Fleet:
         return await self._plan(decide(before), before, operation, remove=remove)
 
     async def _rollout(
-        self, name: str, operation: Operation, decide: Decide, *, remove: bool
+        self, name: str, operation: Operation, decide: Decide, *, remove: bool, repair: bool
     ) -> Rollout:
         async with self._store.transaction() as tx:
             kept = await tx.operations.rollout(operation.id)
@@ -122,10 +125,23 @@ class Fleet:
             return Rollout.from_json(kept)
         before = found.spec if found else None
         want = decide(before)
+        if not repair:
+            await self._refuse_locked(want, before, operation.sender)
         rollout = await self._plan(want, before, operation, remove=remove)
         async with self._store.transaction() as tx:
             await tx.operations.keep_rollout(operation.id, rollout.to_json())
         return rollout
+
+    async def _refuse_locked(
+        self, want: ServiceSpec, before: ServiceSpec | None, asker: str
+    ) -> None:
+        async with self._store.transaction() as tx:
+            locks = await tx.locks.active(self._clock.now())
+        specs = (want, before) if before else (want,)
+        targets = {placement.target for spec in specs for placement in spec.placements}
+        lock = in_the_way(locks, want.name, targets, asker)
+        if lock is not None:
+            raise Busy(str(lock), hint="ask them, or an operator may `!unlock` it")
 
     async def _plan(
         self, want: ServiceSpec, before: ServiceSpec | None, operation: Operation, *, remove: bool

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
 from fleet.store.files import Files
+from fleet.store.locks import Locks
 from fleet.store.messages import Messages
 from fleet.store.operations import Operations
 from fleet.store.positions import Positions
@@ -31,7 +32,7 @@ from fleet.store.turns import Turns
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -47,6 +48,7 @@ class Transaction:
     positions: Positions
     sealed: Sealed
     rooms: Rooms
+    locks: Locks
 
     @classmethod
     def over(cls, connection: AsyncConnection) -> Transaction:
@@ -60,6 +62,7 @@ class Transaction:
             Positions(connection),
             Sealed(connection),
             Rooms(connection),
+            Locks(connection),
         )
 
 

@@ -122,6 +122,18 @@ sealed = sa.Table(
     sa.Column("at", Moment, nullable=False),
 )
 
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("scope", sa.String, primary_key=True),
+    sa.Column("service", sa.String, nullable=True),
+    sa.Column("targets", sa.JSON, nullable=False),
+    sa.Column("holder", sa.String, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("until", Moment, nullable=True),
+)
+
 room_successors = sa.Table(
     "room_successors",
     metadata,

@@ -29,7 +29,7 @@ PEOPLE = {
     Role.OPERATOR: "@ann:example.org",
     Role.ADMIN: "@root:example.org",
 }
-LOOKING = {"infer", "status", "history", "diff", "ops", "cancel", "targets", "can"}
+LOOKING = {"infer", "status", "history", "diff", "ops", "cancel", "targets", "can", "locks"}
 LOOKING |= {"ping", "whoami", "version", "help"}
 CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair"}
 VERBS = all_verbs()
