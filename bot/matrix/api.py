@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,9 @@ _VIA = ("via", "server_name")
 UPLOAD_TIMEOUT = 300.0
 """Seconds one file may take."""
 
-SURE_FOR = 0.25
-"""Seconds for which a room that was found unencrypted, by asking or by a sync, is believed so."""
+SURE_FOR = 0.05
+"""Seconds for which a room that was found unencrypted, by asking or by a sync, is believed so: no
+longer than a message may be on its way anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class MatrixApi:
         self.user_id = user_id
         self._filter = ""
         self._sure_until: dict[str, float] = {}
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._synced_at = -SURE_FOR
         self._all_known = False
         """True once every room we are in was seen."""
@@ -169,7 +172,8 @@ class MatrixApi:
 
         Raises RateLimited, TooLarge, LoggedOut, Refused (a clear no) or Unreachable.
         """
-        await self._be_sure(room)
+        async with self._asking[room]:
+            await self._be_sure(room)
         if not self.encrypted(room):
             path = f"{_V3}/rooms/{quote(room, safe='')}/send/m.room.message/{transaction}"
             return str((await self.request("PUT", path, content)).expected()["event_id"])

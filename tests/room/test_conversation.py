@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,16 @@ from .secret_room import SecretRoom
 
 pytestmark = [pytest.mark.room, pytest.mark.engine]
 
+NUMBERS = count()
+"""Each test's people are its own: keys lost with one test's folder are missed by the next."""
+
 LONG_LINE = "a line that says so much that a room would rather not read all of it " * 2
 
 
 @pytest.fixture
 async def secret(homeserver: Homeserver, tmp_path: Path) -> AsyncIterator[SecretRoom]:
     """An encrypted room with a bot of the test's own."""
-    async with secret_room.opened(homeserver, tmp_path, "secret-talk") as room:
+    async with secret_room.opened(homeserver, tmp_path, f"secret-talk-{next(NUMBERS)}") as room:
         yield room
 
 
