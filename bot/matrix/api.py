@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from bot.matrix.answers import NotThere
 from bot.matrix.content import transaction_id
-from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore
+from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore, WholeSyncs
 from bot.matrix.inbound import Event
 from bot.matrix.line import Line
 from bot.matrix.news import (
@@ -71,9 +71,7 @@ class MatrixApi:
             max_timeouts=0,
             request_timeout=60,
         )
-        self._client = nio.AsyncClient(
-            homeserver, user_id, store_path=str(keys.folder), config=config
-        )
+        self._client = WholeSyncs(homeserver, user_id, store_path=str(keys.folder), config=config)
         self.line = Line(self._client)
         self._ask, self.request = self.line.ask, self.line.request
         self.keyring = Keyring(self._client, self._ask)

@@ -95,6 +95,8 @@ class Session:
 
     async def step(self) -> None:
         """Read what is new and file it. Should this fail half-way, it is read again."""
+        if not self._known:
+            await self._api.keyring.tend()  # who lets us in encrypts for keys that are there
         news = await self._api.sync(self._token, everything=not self._known)
         await self._attend(news)
         reading = await self._reading(news) if self._token else Reading(news.token)

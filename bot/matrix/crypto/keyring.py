@@ -45,6 +45,22 @@ class DeviceStore(nio.store.SqliteStore):  # type: ignore[misc]
             super().save_encrypted_rooms(rooms)
 
 
+class WholeSyncs(nio.AsyncClient):  # type: ignore[misc]
+    """nio's client, that keeps all keys of a sync or none.
+
+    nio keeps a ratchet first and then the key that came by it. Killed in between, it would be given
+    the same message again and could not read it any more.
+    """
+
+    async def receive_response(self, response: nio.Response) -> None:
+        """As nio does, in one transaction of the key store."""
+        if self.store is None:
+            await super().receive_response(response)
+            return
+        with self.store.database.atomic():
+            await super().receive_response(response)
+
+
 class Keyring:
     """What end-to-end encryption needs done besides sending and reading."""
 
