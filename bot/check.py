@@ -15,7 +15,14 @@ from bot.matrix.crypto.cross_signing import ensure_identity, reset_identity, tru
 from bot.matrix.crypto.own_device import OwnDevice
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import log_in
-from bot.parts import credentials, key_store, open_targets, recovery_key
+from bot.parts import (
+    credentials,
+    key_store,
+    open_targets,
+    recovery_key,
+    refuse_unknown_commands,
+)
+from commands.verbs import all_verbs
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from fleet.store.database import Store, sqlite_path
@@ -29,6 +36,7 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     """Try everything, tell of each thing in a line, and return the exit code."""
     try:
         settings = load(config)
+        refuse_unknown_commands(settings, all_verbs())
         recovery = RecoveryKey.generate() if new_recovery_key else recovery_key(settings)
     except ConfigError as error:
         click.echo(f"✗ {error.summary}" + (f"\n  {error.hint}" if error.hint else ""))

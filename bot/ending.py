@@ -66,7 +66,7 @@ class Ending:
         operation = self._operation
         line = f"{operation.sender}: after {duration(took)}, {self._reply.summary}"
         sender = operation.sender
-        content = told((line,), operation, self._state, self._prefix, mention=sender)
+        content = told((line,), operation, self._state, self._prefix, mention=(sender,))
         return await tx.messages.want(f"{self._key}:call", operation.room, content)
 
     async def _refusal(self, tx: Transaction) -> Message:

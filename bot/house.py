@@ -28,7 +28,15 @@ from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
 from bot.matrix.upgrades import Upgrades
-from bot.parts import credentials, key_store, may_invite, open_targets, recovery_key
+from bot.parts import (
+    credentials,
+    key_store,
+    may_invite,
+    open_targets,
+    recovery_key,
+    refuse_unknown_commands,
+)
+from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
 from commands.rooms import RoomBook
@@ -38,6 +46,7 @@ from deployers.protocol import Tools
 from domain.clock import Clock
 from domain.errors import Unreachable
 from fleet.cancellations import Cancellations
+from fleet.decisions import Decisions
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
 from fleet.pruning import Pruning
@@ -98,6 +107,7 @@ async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) 
 @asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
+    refuse_unknown_commands(settings, all_verbs())
     matrix, clock = settings.matrix, SystemClock()
     given = credentials(settings)
     path = sqlite_path(settings.state.url)
@@ -119,6 +129,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         for deployer in deployers.values():
             stack.push_async_callback(deployer.aclose)
         endpoints, cancellations = Endpoints(), Cancellations()
+        outbox = Outbox(api, store, clock)
         fleet = Fleet(store, deployers, endpoints, cancellations, prober.measure, clock)
         models = Models(endpoints, http, Timeouts(), clock, random.Random())  # noqa: S311
         deps = Deps(
@@ -126,13 +137,15 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             models,
             store,
             cancellations,
+            Decisions(store, clock),
+            Voice(store, outbox, matrix.prefix),
             book,
             clock,
             clock.now(),
             __version__,
             matrix.prefix,
         )
-        house = _people(settings, deps, api, position, given.password)
+        house = _people(settings, deps, api, outbox, position, given.password)
         pulse.session = house.session
         yield house
 
@@ -154,13 +167,13 @@ def _people(
     settings: Settings,
     deps: Deps,
     api: MatrixApi,
+    outbox: Outbox,
     position: Position,
     password: SecretStr | None,
 ) -> House:
     """The half of the house that talks with people."""
     matrix = settings.matrix
     grammar = Grammar(all_verbs())
-    outbox = Outbox(api, deps.store, deps.clock)
     max_age = timedelta(seconds=matrix.max_command_age)
     worker = Worker(grammar, deps, outbox, max_age)
     store, clock = deps.store, deps.clock
@@ -169,9 +182,10 @@ def _people(
         await worker.quiet(TALK)
         await outbox.answered(ANSWERS)
 
-    user_id, prefix = matrix.user_id, matrix.prefix
+    user_id, prefix, work = matrix.user_id, matrix.prefix, worker.take_up
+    remove, reconsider = api.remove, deps.decisions.heard
     intake = Intake(
-        store, grammar, outbox, clock, user_id, prefix, worker.take_up, answered, api.remove
+        store, grammar, outbox, clock, user_id, prefix, work, answered, remove, reconsider
     )
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)

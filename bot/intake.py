@@ -15,6 +15,7 @@ from bot.matrix.session import Reading
 from bot.requests import Requests
 from commands.grammar import Grammar
 from domain.clock import Clock
+from domain.decisions import Vote
 from domain.errors import Refused, Unreachable
 from domain.operations import Operation
 from fleet.store.database import Store, Transaction
@@ -47,6 +48,7 @@ class Intake:
         work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
         remove: Callable[[str, str], Awaitable[None]] | None = None,
+        reconsider: Callable[[str], None] = lambda operation: None,
     ) -> None:
         self._store = store
         self._requests = Requests(grammar, prefix)
@@ -56,6 +58,7 @@ class Intake:
         self._work = work
         self._answered = answered
         self._remove = remove
+        self._reconsider = reconsider
         self._passed_over = AT_MOST
 
     async def file(self, reading: Reading) -> None:
@@ -78,10 +81,14 @@ class Intake:
             await tx.sealed.drop(reading.opened)
             await tx.sealed.keep(reading.sealed)
             notices = [said for each in reading.sealed if (said := await self._notice(tx, each))]
+            withdrawn: list[str] = []
             for refused in declined:
                 notices += await _answered_once(tx, refused)
             for each in reading.redactions:
                 notices += await _taken_away(tx, each)
+                withdrawn += await _taken_back(tx, each)
+        for name in withdrawn:
+            self._reconsider(name)
         for told in notices:
             self._outbox.deliver(told, final=True)
         for refused in declined:
@@ -142,3 +149,16 @@ async def _taken_away(tx: Transaction, redaction: Redaction) -> list[Said]:
     if not tells_the_end(gone.wanted):
         return [gone]
     return [gone, await tx.messages.want(f"{gone.key}:end", gone.room, brief(gone.wanted))]
+
+
+async def _taken_back(tx: Transaction, redaction: Redaction) -> list[str]:
+    """A reaction was taken away: what it said to a question counts no more, even should it not
+    have been counted yet. Returns the operation that is asked about."""
+    gesture = await tx.operations.by_origin(redaction.event_id)
+    if gesture is None or not gesture.quiet or gesture.verb not in ("approve", "deny"):
+        return []
+    about, yes = gesture.text.split()[1], gesture.verb == "approve"
+    vote = Vote(gesture.origin, about, gesture.sender, yes, gesture.said_at)
+    await tx.decisions.withdraw(vote)
+    log.info("vote taken back", operation=about, sender=gesture.sender)
+    return [about]

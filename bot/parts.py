@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
@@ -12,9 +13,11 @@ from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import Credentials
 from bot.matrix.news import Invitation
 from bot.private_file import write_private
+from commands.verb import AnyVerb
 from deployers import registry
 from deployers.protocol import Deployer, Tools
 from domain.access import Policy
+from domain.errors import ConfigError
 from domain.people import Person, Role
 from fleet.store.database import sqlite_path
 from ops_config.load import secret
@@ -62,6 +65,19 @@ def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
         name: registry.kind(target.model_dump()["kind"]).open(name, target, tools)
         for name, target in settings.targets.items()
     }
+
+
+def refuse_unknown_commands(settings: Settings, verbs: Mapping[str, AnyVerb]) -> None:
+    """Raise ConfigError, naming the path, for an approval of a command that changes nothing."""
+    known = [name for name, verb in verbs.items() if verb.changes and not verb.hidden]
+    for place, environment in settings.environments.items():
+        for command in environment.approvals:
+            if command != "*" and command not in known:
+                close = difflib.get_close_matches(command, known, n=1, cutoff=0.5)
+                raise ConfigError(
+                    f"environments.{place}.approvals.{command}: no command that changes anything",
+                    hint=f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}",
+                )
 
 
 def may_invite(settings: Settings, rules: Policy) -> Callable[[Invitation], bool]:

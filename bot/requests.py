@@ -40,7 +40,7 @@ class Requests:
                     refused.append(each)
         filed += await tx.operations.file(typed)
         for reaction in reading.reactions:
-            made = await _stop(reaction, tx)
+            made = await _gesture(reaction, tx)
             filed += await tx.operations.file([made]) if made else []
         return filed, refused
 
@@ -83,21 +83,28 @@ class Requests:
         return said[-1].service if said else request.name
 
 
-async def _stop(reaction: Reaction, tx: Transaction) -> Operation | None:
-    """Crossing out the message about an operation that runs is cancelling it."""
-    if not reaction.stops:
-        return None
+async def _gesture(reaction: Reaction, tx: Transaction) -> Operation | None:
+    """What a reaction under a message about an operation asks for, as the command that says it."""
     message = await tx.messages.by_event(reaction.room, reaction.to)
     about = await tx.operations.get(message.operation) if message and message.operation else None
-    if about is None or about.state.ended:
+    if about is None or about.state.ended or (verb := _meant(reaction, about)) is None:
         return None
     return Operation(
         id=operation_id(reaction.event_id),
         origin=reaction.event_id,
         room=reaction.room,
         sender=reaction.sender,
-        text=f"cancel {about.id}",
+        text=f"{verb} {about.id}",
         said_at=reaction.at,
         changes=False,
         quiet=True,
     )
+
+
+def _meant(reaction: Reaction, about: Operation) -> str | None:
+    """Crossing out is cancelling; a thumb decides about what waits for people to decide."""
+    if reaction.stops:
+        return "cancel"
+    if about.waits and (reaction.agrees or reaction.disagrees):
+        return "approve" if reaction.agrees else "deny"
+    return None

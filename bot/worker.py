@@ -148,6 +148,7 @@ class Worker:
         for message in messages:
             self._outbox.deliver(message, final=True)
         deps.cancellations.forget(operation.id)
+        deps.decisions.forget(operation.id)
         told_to_log = {"said": reply.summary[:200]} if operation.changes or not reply.ok else {}
         log.info("ended", operation=operation.id, state=str(state), **told_to_log)
 

@@ -29,6 +29,10 @@ class Permit:
         if self.seal is not _SEAL:
             raise TypeError("only commands.access makes permits")
 
+    def holds(self, role: str) -> bool:
+        """Whether the person has a role, or one above it."""
+        return any(str(each) == role and self.role >= each for each in Role)
+
     @property
     def place(self) -> Environment:
         """The environment changes are made in. Raises NotPermitted in a room that has none."""

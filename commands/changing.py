@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from commands.access import Permit
+from commands.asking import Asking
 from commands.planned import planned
 from commands.replies import Reply
-from commands.verb import Deps, Handler
+from commands.verb import Deps
+from domain.errors import OpsError
 from domain.progress import Report
-from fleet.fleet import Decide, Outcome
+from fleet.fleet import Outcome
+from fleet.planning import Decide
+from fleet.rollouts import Rollout
 
 
 class Plannable(Protocol):
@@ -32,6 +36,8 @@ class Change:
     tell: Callable[[Outcome], Reply]
     """How it is told once it is done."""
     remove: bool = False
+    command: str = ""
+    """Whose approval it takes; default: that of the command that was given."""
 
 
 R = TypeVar("R", bound=Plannable)
@@ -39,15 +45,41 @@ R = TypeVar("R", bound=Plannable)
 Propose = Callable[[R, Permit, Deps], Awaitable[Change]]
 
 
-def changing(propose: Propose[R]) -> Handler[R]:
-    """A handler that makes the proposed change or, asked for the plan, tells what it would do."""
+class Changing(Generic[R]):
+    """Handles requests for changes: makes the proposed change once that is decided or, asked for
+    the plan, tells what it would do and keeps that for `!apply`."""
 
-    async def handle(request: R, permit: Permit, deps: Deps, report: Report) -> Reply:
-        change = await propose(request, permit, deps)
-        name, operation, decide = change.service, permit.operation, change.decide
-        if request.plan:
-            return planned(await deps.fleet.preview(name, operation, decide, remove=change.remove))
-        outcome = await deps.fleet.change(name, operation, decide, report, remove=change.remove)
-        return change.tell(outcome)
+    def __init__(self, propose: Propose[R]) -> None:
+        self.propose = propose
 
-    return handle
+    async def __call__(self, request: R, permit: Permit, deps: Deps, report: Report) -> Reply:
+        """Make it so. Raises whatever stands in the way."""
+        change = await self.propose(request, permit, deps)
+        if not request.plan:
+            return await made(change, permit, deps, report)
+        name, operation, planning = change.service, permit.operation, deps.fleet.planning
+        rollout = await planning.preview(name, operation, change.decide, remove=change.remove)
+        await planning.keep(rollout, operation)
+        return planned(rollout, operation.id)
+
+
+async def made(
+    change: Change, permit: Permit, deps: Deps, report: Report, plan: Rollout | None = None
+) -> Reply:
+    """Have a change decided, and make it. Given a `plan`, exactly that is done or nothing."""
+    operation = permit.operation
+    asking = Asking(permit.place.approval(change.command or operation.verb), permit, deps)
+    try:
+        outcome = await deps.fleet.change(
+            change.service,
+            operation,
+            change.decide,
+            asking,
+            report,
+            remove=change.remove,
+            plan=plan,
+        )
+    except OpsError:
+        await asking.closed()
+        raise
+    return change.tell(outcome)

@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from commands.access import Permit
-from commands.changing import Change, changing
+from commands.changing import Change, Changing
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.verb import PLAN, Deps, Verb, argument, option
@@ -127,7 +127,7 @@ VERB = Verb(
         "deploy gemma path:/models/gemma-3-4b-it-Q4_K_M.gguf --ctx 8192 --replicas 2",
     ),
     request=Deploy,
-    handle=changing(deploy),
+    handle=Changing(deploy),
     role=Role.OPERATOR,
     changes=True,
     params=(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from commands.access import Permit
 from commands.verb import Deps
 from domain.services import ServiceSpec
-from fleet.fleet import Decide
+from fleet.planning import Decide
 from fleet.survey import unknown_service
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 
 from commands.access import Permit
-from commands.changing import Change, changing
+from commands.changing import Change, Changing
 from commands.outcomes import live, unchanged
 from commands.planned import changed
 from commands.replies import Reply, Table
@@ -161,7 +161,7 @@ ROLLBACK = Verb(
     summary="make a service what it was",
     examples=("rollback tiny", "rollback tiny 1"),
     request=Rollback,
-    handle=changing(rollback),
+    handle=Changing(rollback),
     role=Role.OPERATOR,
     changes=True,
     params=(_NAME, argument("rev", click.STRING, required=False), PLAN),

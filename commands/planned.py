@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from commands.replies import Block, Reply, Table
+from commands.replies import Block, Reply, Table, duration
 from domain.plans import StepKind
 from domain.services import ServiceSpec
 from fleet.rollouts import Rollout
 
+GOOD_FOR = 900.0
+"""Seconds for which a plan that was asked for can be applied."""
+
 _MOVES = {StepKind.START, StepKind.STOP, StepKind.FORGET}
 
 
-def planned(rollout: Rollout) -> Reply:
+def planned(rollout: Rollout, plan: str) -> Reply:
     """The steps in order, what differs from what is wanted now, and whether it goes on serving."""
     name = rollout.want.name
     steps = list(rollout.steps)
     if not any(step.kind in _MOVES for _, step in steps) and rollout.want == rollout.before:
         return Reply.done(f"Plan for {name}: it already is like that, nothing would be done")
+    head = f"Plan `{plan}` for {name}; nothing is changed yet"
+    how = f"`!apply {plan}` does exactly this, within {duration(GOOD_FOR)} and if nothing changes"
+    return Reply.done(head, *plan_blocks(rollout), how)
+
+
+def plan_blocks(rollout: Rollout) -> list[Block]:
+    """What a rollout comes to: differences, steps, whether it goes on serving, warnings."""
     rows = tuple(
-        (str(number), plan.target, str(step)) for number, (plan, step) in enumerate(steps, 1)
+        (str(number), plan.target, str(step))
+        for number, (plan, step) in enumerate(rollout.steps, 1)
     )
-    blocks: list[Block] = [f"Plan for {name}; nothing is changed yet", *differences(rollout)]
-    blocks += [Table(("", "target", "step"), rows), serving(rollout)]
+    blocks: list[Block] = [*differences(rollout), Table(("", "target", "step"), rows)]
+    blocks.append(serving(rollout))
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
-    blocks.append("Say it again without `--plan` to have it done")
-    return Reply.done(*blocks)
+    return blocks
 
 
 def differences(rollout: Rollout) -> list[Block]:

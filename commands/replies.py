@@ -117,8 +117,8 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return _with_rest(f"{whole // 60} min", whole % 60, "s")
+    return _with_rest(f"{whole // 3600} h", whole % 3600 // 60, "min")
 
 
 def size(amount: float) -> str:
@@ -128,6 +128,10 @@ def size(amount: float) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def _with_rest(text: str, rest: int, unit: str) -> str:
+    return f"{text} {rest} {unit}" if rest else text
 
 
 def _overall(news: Progress) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.access import Permit
-from commands.changing import Change, changing
+from commands.changing import Change, Changing
 from commands.existing import of_existing
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
@@ -58,7 +58,7 @@ VERB = Verb(
     summary="run more copies of a service, or fewer",
     examples=("scale tiny 2", "scale tiny 0"),
     request=Scale,
-    handle=changing(scale),
+    handle=Changing(scale),
     role=Role.OPERATOR,
     changes=True,
     params=(argument("name", NameWord()), argument("replicas", CountWord(0)), PLAN),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.access import Permit
-from commands.changing import Change, changing
+from commands.asking import Asking
+from commands.changing import Change, Changing
 from commands.existing import of_existing
 from commands.outcomes import live
 from commands.replies import Reply, duration
 from commands.verb import PLAN, Deps, Verb, argument
 from commands.words import NameWord
+from domain.decisions import NOBODY
 from domain.errors import OpsError
 from domain.people import Role
 from domain.progress import Report
@@ -70,7 +72,8 @@ async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> 
     try:
         decide = await of_existing(request.name, permit, deps, lambda before: before)
         name, operation = request.name, permit.operation
-        outcome = await deps.fleet.change(name, operation, decide, report, repair=True)
+        asking = Asking(NOBODY, permit, deps)
+        outcome = await deps.fleet.change(name, operation, decide, asking, report, repair=True)
     except OpsError as error:
         error.hint = (
             f"`!logs {request.name}` may tell why; I try again, more and more rarely, and after "
@@ -97,7 +100,7 @@ STOP = Verb(
     summary="stop a service, to be brought back later",
     examples=("stop tiny",),
     request=Named,
-    handle=changing(stop),
+    handle=Changing(stop),
     role=Role.OPERATOR,
     changes=True,
     params=(*_NAME, PLAN),
@@ -107,7 +110,7 @@ RESTART = Verb(
     summary="replace every replica by a new one, without a gap",
     examples=("restart tiny",),
     request=Named,
-    handle=changing(restart),
+    handle=Changing(restart),
     role=Role.OPERATOR,
     changes=True,
     params=(*_NAME, PLAN),
@@ -117,7 +120,7 @@ REMOVE = Verb(
     summary="stop a service and forget it",
     examples=("remove tiny",),
     request=Named,
-    handle=changing(remove),
+    handle=Changing(remove),
     role=Role.OPERATOR,
     changes=True,
     params=(*_NAME, PLAN),

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import click
 
 from commands.access import Permit
 from commands.conversation import Conversations
-from commands.replies import Reply
+from commands.replies import Block, Reply
 from commands.rooms import RoomBook
 from domain.clock import Clock
+from domain.operations import Operation
 from domain.people import Role
 from domain.progress import Report
 from fleet.cancellations import Cancellations
+from fleet.decisions import Decisions
 from fleet.fleet import Fleet
 from fleet.store.database import Store
 from inference.asking import Models
+
+
+class Voice(Protocol):
+    """Tells the room something about an operation beside its outcome."""
+
+    async def say(
+        self, about: Operation, part: str, blocks: Sequence[Block], mention: Sequence[str] = ()
+    ) -> None:
+        """Have the room see this as that part; said again, the same message says it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,8 @@ class Deps:
     models: Models
     store: Store
     cancellations: Cancellations
+    decisions: Decisions
+    voice: Voice
     rooms: RoomBook
     clock: Clock
     started_at: datetime

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from commands import about, deploy, history, infer, lock, logs, ops, scale, status, stop, targets
+from commands import (
+    about,
+    approve,
+    deploy,
+    history,
+    infer,
+    lock,
+    logs,
+    ops,
+    scale,
+    status,
+    stop,
+    targets,
+)
+from commands.apply import apply_verb
 from commands.can import can_verb
 from commands.help import help_verb
 from commands.verb import AnyVerb
@@ -29,6 +43,8 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         lock.LOCKS,
         ops.OPS,
         ops.CANCEL,
+        approve.APPROVE,
+        approve.DENY,
         targets.VERB,
         about.PING,
         about.WHOAMI,
@@ -36,6 +52,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         stop.REPAIR,
     ]
     verbs = {verb.name: verb for verb in listed}
+    verbs["apply"] = apply_verb(verbs)
     verbs["can"] = can_verb(verbs)
     verbs["help"] = help_verb(verbs)
     return verbs

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from domain.decisions import NOBODY, Approval
 from domain.people import Person, Role
 
 
@@ -33,6 +34,12 @@ class Environment:
     name: str
     targets: tuple[str, ...]
     default_target: str
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    """Command -> who has to say yes to it; `*` stands for every other that changes something."""
+
+    def approval(self, command: str) -> Approval:
+        """Who has to say yes to a command."""
+        return self.approvals.get(command) or self.approvals.get("*", NOBODY)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class Policy:
         """The highest role whose list includes the person."""
         held = [role for role, subjects in self.roles.items() if subjects.include(person.mxid)]
         return max(held, default=Role.NOBODY)
+
+    def named(self, role: str) -> tuple[str, ...]:
+        """Those who are listed for a role one by one, not by a pattern."""
+        subjects = next((s for held, s in self.roles.items() if str(held) == role), Subjects())
+        return tuple(pattern for pattern in subjects.patterns if "*" not in pattern)
 
     def environment(self, room: str) -> Environment | None:
         """What a room acts on."""

@@ -60,6 +60,10 @@ class WorldChanged(Refused):
     """A plan no longer fits what runs."""
 
 
+class NotApproved(OpsError):
+    """People were asked, and it was not a yes."""
+
+
 class Cancelled(OpsError):
     """Somebody asked for the end of it."""
 

@@ -15,6 +15,8 @@ class State(StrEnum):
 
     FILED = "filed"
     RUNNING = "running"
+    WAITING = "waiting"
+    """For people to decide about it."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -23,7 +25,7 @@ class State(StrEnum):
     @property
     def ended(self) -> bool:
         """True once nothing more will happen."""
-        return self not in (State.FILED, State.RUNNING)
+        return self not in (State.FILED, State.RUNNING, State.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,16 @@ class Operation:
     """The root of the thread it was said in and is to be answered in; None for the timeline."""
     quiet: bool = False
     """True for a gesture rather than words: the room hears of it only when it was refused."""
+
+    @property
+    def verb(self) -> str:
+        """The command's first word."""
+        return self.text.split(maxsplit=1)[0] if self.text.strip() else ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether people are to decide about it first. It holds nothing meanwhile."""
+        return self.state is State.WAITING
 
 
 def operation_id(origin: str, length: int = 6) -> str:

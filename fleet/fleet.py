@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-
-import structlog
+from datetime import datetime
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
-from domain.errors import Busy, OpsError, UnknownName
-from domain.locks import in_the_way
+from domain.errors import NotApproved, OpsError
 from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Report
@@ -18,16 +16,13 @@ from domain.readiness import FirstToken
 from domain.services import ServiceSpec
 from fleet.cancellations import Cancellations
 from fleet.claims import Claims
+from fleet.decisions import Asking
+from fleet.planning import Decide, Planning
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from fleet.survey import Survey
 from inference.endpoints import Endpoints
-
-log = structlog.get_logger()
-
-Decide = Callable[[ServiceSpec | None], ServiceSpec]
-"""What runs now (None for nothing) -> what should. Raises OpsError to refuse."""
 
 Measure = Callable[[str, str], Awaitable[FirstToken | None]]
 """(base URL, model name) -> how fast it answers; None when it does not."""
@@ -41,7 +36,8 @@ class Outcome:
     changed: bool
     """False when everything was already as wanted."""
     seconds: float
-    """From the start of the operation until the last step held, restarts of the bot included."""
+    """From when it began to be carried out until the last step held, restarts of the bot
+    included."""
     first_token: FirstToken | None = None
     warnings: tuple[str, ...] = ()
     """What the targets wanted said: that there is no GPU, for example."""
@@ -69,6 +65,8 @@ class Fleet:
         self._claims = Claims(cancellations)
         self.survey = Survey(store, deployers, endpoints, self._claims)
         """Looks at what this changes."""
+        self.planning = Planning(store, deployers, self._rollouts, self.survey, clock)
+        """Tells what changes would do."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -80,87 +78,77 @@ class Fleet:
         name: str,
         operation: Operation,
         decide: Decide,
+        asking: Asking,
         report: Report,
         *,
         remove: bool = False,
         repair: bool = False,
+        plan: Rollout | None = None,
     ) -> Outcome:
         """Make a service what `decide` says, or leave it as it was.
 
-        Waits for its turn if the service is being changed. An operation resumed after a restart
-        carries out what was planned then; `decide` is not asked again. What somebody else locked
-        is left alone, but for a `repair`: raises Busy with whose lock it is. A failure, or a
-        cancellation, raises its OpsError once what ran before runs again, and `standing` says so.
+        Waits for its turn if the service is being changed, plans, has `asking` settle whether that
+        may be done, and carries out exactly what was planned. Given a `plan`, it is that one,
+        provided `decide` agrees. While people are asked others may have their turn; if they change
+        what the plan rests on, WorldChanged is raised and nothing is done. An operation resumed
+        after a restart carries out what was planned then; `decide` is not asked again.
+
+        What somebody else locked is left alone, but for a `repair`: raises Busy with whose lock it
+        is. Raises NotApproved for a no. A failure, or a cancellation, raises its OpsError once what
+        ran before runs again, and `standing` says so.
         """
         async with self._claims.on(name, operation, report):
-            rollout = await self._rollout(name, operation, decide, remove=remove, repair=repair)
-            try:
-                await self._cancellations.guard(
-                    operation.id, self._rollouts.carry_out(rollout, report)
-                )
-            except Exception as error:  # a bug in a deployer leaves as much to put right
-                standing = await self._rollouts.restore(rollout, report)
-                if isinstance(error, OpsError):
-                    error.standing = standing
-                raise
-            await self._settle(rollout, operation)
-            return await self._outcome(rollout, operation)
+            planning = self.planning
+            rollout = await planning.kept(operation)
+            fresh = rollout is None and plan is None
+            if rollout is None and plan is not None:
+                rollout = await planning.taken_over(plan, operation, decide)
+            elif rollout is None:
+                made = planning.made
+                rollout = await made(name, operation, decide, remove=remove, repair=repair)
+            if await asking.settled(rollout):
+                return await self._make(rollout, operation, report, fresh=fresh)
+        await self._cancellations.guard(operation.id, asking.answered(rollout))
+        async with self._claims.on(name, operation, report):
+            return await self._make(rollout, operation, report, fresh=False)
 
-    async def preview(
-        self, name: str, operation: Operation, decide: Decide, *, remove: bool = False
-    ) -> Rollout:
-        """What `change` would do as things are now. Nothing is kept, nobody is kept waiting."""
-        async with self._store.transaction() as tx:
-            found = await tx.services.get(name)
-        before = found.spec if found else None
-        return await self._plan(decide(before), before, operation, remove=remove)
+    async def _make(
+        self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
+    ) -> Outcome:
+        began = await self._begin(rollout, operation, fresh=fresh)
+        try:
+            await self._cancellations.guard(operation.id, self._rollouts.carry_out(rollout, report))
+        except Exception as error:  # a bug in a deployer leaves as much to put right
+            standing = await self._rollouts.restore(rollout, report)
+            if isinstance(error, OpsError):
+                error.standing = standing
+            raise
+        await self._settle(rollout, operation)
+        return await self._outcome(rollout, began)
 
-    async def _rollout(
-        self, name: str, operation: Operation, decide: Decide, *, remove: bool, repair: bool
-    ) -> Rollout:
-        async with self._store.transaction() as tx:
-            kept = await tx.operations.rollout(operation.id)
-            found = await tx.services.get(name)
-        if kept is not None:
-            return Rollout.from_json(kept)
-        before = found.spec if found else None
-        want = decide(before)
-        if not repair:
-            await self._refuse_locked(want, before, operation.sender)
-        rollout = await self._plan(want, before, operation, remove=remove)
-        async with self._store.transaction() as tx:
-            await tx.operations.keep_rollout(operation.id, rollout.to_json())
-        return rollout
+    async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
+        """When the rollout began, which is now unless it had before a restart.
 
-    async def _refuse_locked(
-        self, want: ServiceSpec, before: ServiceSpec | None, asker: str
-    ) -> None:
+        The last gate: nothing passes for which no decision is kept that grants this very plan.
+        """
         async with self._store.transaction() as tx:
-            locks = await tx.locks.active(self._clock.now())
-        specs = (want, before) if before else (want,)
-        targets = {placement.target for spec in specs for placement in spec.placements}
-        lock = in_the_way(locks, want.name, targets, asker)
-        if lock is not None:
-            raise Busy(str(lock), hint="ask them, or an operator may `!unlock` it")
-
-    async def _plan(
-        self, want: ServiceSpec, before: ServiceSpec | None, operation: Operation, *, remove: bool
-    ) -> Rollout:
-        targets = [placement.target for placement in want.placements]
-        targets += [p.target for p in before.placements] if before else []
-        targets += await self.survey.remains(want.name) if remove else []
-        plans = []
-        for target in dict.fromkeys(targets):
-            if target not in self._deployers and want.replicas_on(target):
-                raise UnknownName(
-                    f"there is no target `{target}`", hint=f"there is {', '.join(self.targets)}"
-                )
-            if target not in self._deployers:
-                log.warning("left alone", service=want.name, target=target, why="not configured")
-                continue
-            plan = await self._rollouts.plan(want, target, operation.id)
-            plans.append(plan.forgetting() if remove else plan)
-        return Rollout(want, before, tuple(plans), remove)
+            record = await tx.decisions.get(operation.id)
+        decision = record.decision if record else None
+        if record is None or decision is None or not decision.granted:
+            raise NotApproved(f"there is no decision that lets `{operation.id}` be carried out")
+        if decision.plan != rollout.id:
+            raise NotApproved(f"plan {decision.plan} was approved, and this is {rollout.id}")
+        if record.begun_at is not None:
+            return record.begun_at
+        if not fresh:
+            await self.planning.refuse_changed(rollout)
+            if record.question.approval.asks:
+                await self.planning.refuse_locked(rollout, operation.sender)
+        now = self._clock.now()
+        async with self._store.transaction() as tx:
+            await tx.decisions.begin(operation.id, now)
+            await tx.operations.goes_on(operation.id)
+        return now
 
     async def _settle(self, rollout: Rollout, operation: Operation) -> None:
         async with self._store.transaction() as tx:
@@ -170,12 +158,11 @@ class Fleet:
                 now = self._clock.now()
                 await tx.services.put(Wanted(rollout.want, operation.room, operation.id, now))
 
-    async def _outcome(self, rollout: Rollout, operation: Operation) -> Outcome:
+    async def _outcome(self, rollout: Rollout, began: datetime) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}
         changed = any(step.kind in moved for _, step in rollout.steps)
         changed = changed or rollout.want != rollout.before
-        started = operation.started_at or self._clock.now()
-        seconds = (self._clock.now() - started).total_seconds()
+        seconds = (self._clock.now() - began).total_seconds()
         speed = None
         if any(step.kind is StepKind.START for _, step in rollout.steps):
             endpoints = self._endpoints.of(rollout.want.name)

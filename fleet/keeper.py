@@ -76,7 +76,7 @@ class Keeper:
         """Look once at every service that nobody is changing."""
         async with self._store.transaction() as tx:
             everything = await tx.services.all()
-            busy = {o.service for o in await tx.operations.unended() if o.changes}
+            busy = {o.service for o in await tx.operations.unended() if o.changes and not o.waits}
         for wanted in everything:
             if wanted.spec.name not in busy and self._survey.holder(wanted.spec.name) is None:
                 await self._look_at(wanted)

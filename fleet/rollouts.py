@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -31,6 +33,22 @@ class Rollout:
     def steps(self) -> Iterator[tuple[Plan, Step]]:
         """Every step with the plan it belongs to, in order."""
         return ((plan, step) for plan in self.plans for step in plan.steps)
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits over all that is to be done and what it was planned from. What people
+        approve goes by it."""
+        parts = [self.want.model_dump_json(), self.before and self.before.model_dump_json()]
+        for plan in self.plans:
+            steps, alive = [str(step) for step in plan.steps], sorted(plan.fingerprint.alive)
+            parts.append(json.dumps([plan.operation, plan.target, steps, alive]))
+        text = json.dumps([*parts, self.removal])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def by(self, operation: str) -> Rollout:
+        """The same, carried out by another operation."""
+        plans = tuple(replace(plan, operation=operation) for plan in self.plans)
+        return replace(self, plans=plans)
 
     def to_json(self) -> str:
         """As the store keeps it."""

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from deployers import registry
 from ops_config.settings import (
     AccessSettings,
+    ApprovalSettings,
     EnvironmentSettings,
     MatrixSettings,
     MonitoringSettings,
@@ -32,6 +33,11 @@ _SECTIONS: tuple[tuple[str, str | None, type[BaseModel]], ...] = (
     ("access", None, AccessSettings),
     ("monitoring", None, MonitoringSettings),
 )
+
+_WITHIN: dict[str, tuple[tuple[str, type[BaseModel]], ...]] = {
+    "environments": (("approvals.COMMAND", ApprovalSettings),),
+}
+"""What stands inside a section and has a table of its own."""
 
 _BUILTIN_KINDS = ("process", "rehearsal")
 
@@ -50,6 +56,8 @@ def reference() -> str:
     lines = ["# Settings", "", "Generated from the code by `script/docs`; do not edit.", ""]
     for name, member, model in _SECTIONS:
         lines += [f"## `{name}{'.NAME' if member else ''}`", "", *_table(model)]
+        for inner, inner_model in _WITHIN.get(name, ()):
+            lines += [f"### `{name}.NAME.{inner}`", "", *_table(inner_model)]
     for kind in _BUILTIN_KINDS:
         lines += [
             f"## `targets.NAME` with `kind: {kind}`",

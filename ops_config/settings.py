@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from deployers import registry
+from domain.decisions import REQUESTER
 from domain.errors import ConfigError
 from domain.services import TargetName
 from ops_config.explain import explain
@@ -135,6 +136,38 @@ class StateSettings(Section):
     revisions came from is kept for good."""
 
 
+class ApprovalSettings(Section):
+    """Who has to say yes before a command is carried out. `none` and `confirm` are short for
+    nobody, and for whoever asked."""
+
+    quorum: int = Field(1, ge=0, le=20, examples=[1])
+    """How many people have to say yes; 0 asks nobody."""
+    by: str = Field("operator", pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["operator"])
+    """The role they must have. `requester` asks whoever gave the command to confirm it."""
+    requester: bool = False
+    """Whether whoever gave the command may be one of them."""
+    typed: bool = False
+    """Whether only `!approve`, typed on a verified device in an encrypted room, counts. A
+    homeserver could make up a reaction."""
+    within: Duration = Field(3600.0, examples=["1h"])
+    """After that silence is a no. The plan is good for as long."""
+
+    @model_validator(mode="after")
+    def _one_confirms(self) -> ApprovalSettings:
+        if self.by == REQUESTER and self.quorum > 1:
+            raise ValueError("quorum: only one person can confirm what they asked for")
+        return self
+
+
+def _approval(value: Any) -> Any:
+    return {"none": {"quorum": 0}, "confirm": {"by": REQUESTER}}.get(
+        value if isinstance(value, str) else "", value
+    )
+
+
+_SHORT = {"enum": ["none", "confirm"]}
+
+
 class EnvironmentSettings(Section):
     """Targets that belong together."""
 
@@ -142,6 +175,11 @@ class EnvironmentSettings(Section):
     """What may be used from this environment's rooms."""
     default_target: TargetName | None = Field(None, examples=["local"])
     """Where a service goes when nothing is said; default: the first of `targets`."""
+    approvals: dict[str, Annotated[ApprovalSettings, BeforeValidator(_approval)]] = Field(
+        {}, examples=[{"deploy": {"quorum": 1, "requester": False}, "remove": "confirm"}]
+    )
+    """Command -> who has to say yes before it is carried out; `*` is for every other that changes
+    something. Default: nobody."""
 
 
 class RoomSettings(Section):

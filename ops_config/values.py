@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from domain.access import Environment, Policy, Subjects
+from domain.decisions import Approval
 from domain.people import Role
 from ops_config.settings import AccessSettings, EnvironmentSettings, Settings
 
@@ -26,7 +27,12 @@ def inviters(settings: Settings) -> Subjects | None:
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:
     """One environment."""
-    return Environment(name, settings.targets, settings.default_target or settings.targets[0])
+    approvals = {
+        command: Approval(asked.quorum, asked.by, asked.requester, asked.typed, asked.within)
+        for command, asked in settings.approvals.items()
+    }
+    default = settings.default_target or settings.targets[0]
+    return Environment(name, settings.targets, default, approvals)
 
 
 def _roles(access: AccessSettings) -> Mapping[Role, Subjects]:

@@ -26,11 +26,11 @@ def told(
     operation: Operation,
     state: State,
     prefix: str,
-    mention: str | None = None,
+    mention: Sequence[str] = (),
 ) -> Content:
     """What the room is told about an operation.
 
-    With a `mention` it is `m.text`, which notifies that person; otherwise `m.notice`, which
+    With somebody to `mention` it is `m.text`, which notifies them; otherwise `m.notice`, which
     by default notifies nobody.
     """
     blocks = [_prefixed(block, prefix) for block in blocks]
@@ -39,7 +39,7 @@ def told(
     content: Content = {
         "msgtype": "m.text" if mention else "m.notice",
         "body": text,
-        "m.mentions": {"user_ids": [mention]} if mention else {},
+        "m.mentions": {"user_ids": list(mention)} if mention else {},
         OPERATION: {"id": operation.id, "event": operation.origin, "state": str(state)},
     }
     if rich != html((Verbatim(text),)) and _weight(rich) <= LIMIT:  # it says more than the text

@@ -9,7 +9,9 @@ from datetime import datetime
 from bot.matrix.crypto.encoding import mapping
 from bot.matrix.inbound import Event, said_at, since_joining, text_of
 
-_STOP = frozenset("❌🛑✖")
+_STOP, _YES, _NO = frozenset("❌🛑✖"), frozenset("👍✅✔"), frozenset("👎")
+_SKIN = dict.fromkeys(range(0x1F3FB, 0x1F400))
+"""Skin tones, which clients put behind a hand."""
 _EMOJI_STYLE = "\ufe0f"
 """Clients put it behind an emoji or leave it out."""
 
@@ -29,7 +31,21 @@ class Reaction:
     @property
     def stops(self) -> bool:
         """Whether it asks for what the message is about to be stopped."""
-        return self.key.replace(_EMOJI_STYLE, "") in _STOP
+        return self._plain in _STOP
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it says yes."""
+        return self._plain in _YES
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether it says no."""
+        return self._plain in _NO
+
+    @property
+    def _plain(self) -> str:
+        return self.key.replace(_EMOJI_STYLE, "").translate(_SKIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
+from fleet.store.decisions import DecisionRecords
 from fleet.store.files import Files
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -32,7 +33,7 @@ from fleet.store.turns import Turns
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0006"
+HEAD = "0009"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -49,6 +50,7 @@ class Transaction:
     sealed: Sealed
     rooms: Rooms
     locks: Locks
+    decisions: DecisionRecords
 
     @classmethod
     def over(cls, connection: AsyncConnection) -> Transaction:
@@ -63,6 +65,7 @@ class Transaction:
             Sealed(connection),
             Rooms(connection),
             Locks(connection),
+            DecisionRecords(connection),
         )
 
 

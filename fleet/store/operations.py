@@ -117,6 +117,14 @@ class Operations:
         """Note that work on it began; a second beginning after a restart changes nothing."""
         await self._connection.execute(_START, {"of": name, "service": service, "at": at})
 
+    async def waits(self, name: str) -> None:
+        """Note that it waits for people to decide about it."""
+        await self._update(name, state=State.WAITING.value)
+
+    async def goes_on(self, name: str) -> None:
+        """Note that it waits no longer."""
+        await self._update(name, state=State.RUNNING.value)
+
     async def ended(self, name: str, state: State, summary: str, at: datetime) -> None:
         """Note how it ended."""
         await self._update(name, state=state.value, summary=summary, ended_at=at)

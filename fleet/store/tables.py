@@ -141,3 +141,32 @@ room_successors = sa.Table(
     sa.Column("successor", sa.String, nullable=False),
     sa.Column("at", Moment, nullable=False),
 )
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("operation", sa.String, primary_key=True),
+    sa.Column("plan", sa.String, nullable=False),
+    sa.Column("requester", sa.String, nullable=False),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("approval", sa.JSON, nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+    sa.Column("verdict", sa.String, nullable=True),
+    sa.Column("decided_by", sa.JSON, nullable=True),
+    sa.Column("decided_at", Moment, nullable=True),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),
+    sa.Column("begun_at", Moment, nullable=True),
+)
+
+votes = sa.Table(
+    "votes",
+    metadata,
+    sa.Column("event", sa.String, primary_key=True),
+    sa.Column("operation", sa.String, nullable=False, index=True),
+    sa.Column("mxid", sa.String, nullable=False),
+    sa.Column("yes", sa.Boolean, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+)

@@ -12,6 +12,7 @@ from bot.intake import Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
+from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
 from commands.rooms import RoomBook
@@ -20,6 +21,7 @@ from commands.verbs import all_verbs
 from domain.access import Environment, Policy, Subjects
 from domain.operations import Operation, State, operation_id
 from domain.people import Role
+from fleet.decisions import Decisions
 from fleet.store.positions import Position
 from inference.asking import Models
 from inference.client import Timeouts
@@ -46,28 +48,38 @@ class Desk:
     ) -> None:
         self.world, self.homeserver, self._start, self._more = world, homeserver, start, more
         self._count = 0
+        self.policy = POLICY
         self.open()
 
     def open(self) -> None:
         """As at each start of the process: nothing but the store and the targets is left."""
         world, verbs = self.world, {**all_verbs(), **self._more}
         fleet = world.new_fleet()
+        self.outbox = Outbox(self.homeserver, world.store, world.clock)
         models: Any = Models(world.endpoints, None, Timeouts(), world.clock, random.Random(1))
         self.deps = Deps(
             fleet,
             models,
             world.store,
             world.cancellations,
-            RoomBook(POLICY),
+            Decisions(world.store, world.clock),
+            Voice(world.store, self.outbox, "!"),
+            RoomBook(self.policy),
             world.clock,
             world.clock.now(),
             "1.2.3",
             "!",
         )
-        self.outbox = Outbox(self.homeserver, world.store, world.clock)
         self.worker = Worker(Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10))
         self.intake = Intake(
-            world.store, Grammar(verbs), self.outbox, world.clock, ME, "!", self.worker.take_up
+            world.store,
+            Grammar(verbs),
+            self.outbox,
+            world.clock,
+            ME,
+            "!",
+            self.worker.take_up,
+            reconsider=self.deps.decisions.heard,
         )
         self.sending = self._start(self.outbox)
 

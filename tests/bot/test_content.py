@@ -23,7 +23,7 @@ DEPLOY = Operation(
 EVENT_LIMIT = 65_536
 
 
-def say(*blocks, prefix="!", mention=None):
+def say(*blocks, prefix="!", mention=()):
     return told(blocks, DEPLOY, State.RUNNING, prefix, mention)
 
 
@@ -45,7 +45,7 @@ def test_routine_output_is_a_notice_that_notifies_nobody():
 
 
 def test_a_mention_is_text_that_notifies_one_person():
-    content = say("done", mention="@ann:example.org")
+    content = say("done", mention=("@ann:example.org",))
     assert content["msgtype"] == "m.text"
     assert content["m.mentions"] == {"user_ids": ["@ann:example.org"]}
 
@@ -56,7 +56,7 @@ def test_an_operation_of_the_bots_own_replies_to_nothing():
 
 
 def test_an_edit_replaces_everything_but_the_relation_and_mentions_nobody_anew():
-    content = say("`a`", mention="@ann:example.org")
+    content = say("`a`", mention=("@ann:example.org",))
     new = {key: value for key, value in content.items() if key != "m.relates_to"}
     assert edit("$first", content) == {
         **new,
@@ -66,7 +66,7 @@ def test_an_edit_replaces_everything_but_the_relation_and_mentions_nobody_anew()
         "m.new_content": new,
         "m.relates_to": {"rel_type": "m.replace", "event_id": "$first"},
     }
-    assert content == say("`a`", mention="@ann:example.org")
+    assert content == say("`a`", mention=("@ann:example.org",))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import pytest
 
+from domain.operations import operation_id
+
 from .homeserver import OTHER
 from .test_worker import BOB, EVE
 
@@ -13,7 +15,9 @@ async def tiny(desk):
 
 async def test_a_plan_of_something_new_starts_nothing(desk, world):
     told = await desk.says("!deploy tiny tiny://ops --replicas 2 --plan", sender=BOB)
-    assert told.startswith("Plan for tiny; nothing is changed yet")
+    name = operation_id("$1")
+    assert told.startswith(f"Plan `{name}` for tiny; nothing is changed yet")
+    assert f"`!apply {name}` does exactly this, within 15 min" in told
     assert "New: tiny://ops on a" in told
     assert "tiny does not serve now" in told
     assert (await world.seen()).replicas == ()

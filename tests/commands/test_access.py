@@ -30,8 +30,8 @@ PEOPLE = {
     Role.ADMIN: "@root:example.org",
 }
 LOOKING = {"infer", "status", "history", "diff", "ops", "cancel", "targets", "can", "locks"}
-LOOKING |= {"ping", "whoami", "version", "help"}
-CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair"}
+LOOKING |= {"ping", "whoami", "version", "help", "approve", "deny"}
+CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair", "apply"}
 VERBS = all_verbs()
 
 

@@ -63,13 +63,13 @@ def test_what_is_new_and_what_is_forgotten_is_told_as_such():
 
 
 def test_a_plan_lists_its_steps_and_what_the_target_warns_of():
-    told = plain(planned(rollout(START, ADMIT, warnings=("no GPU here",))).blocks)
-    assert told.splitlines()[0] == "Plan for tiny; nothing is changed yet"
+    told = plain(planned(rollout(START, ADMIT, warnings=("no GPU here",)), "k3x9ab").blocks)
+    assert told.splitlines()[0] == "Plan `k3x9ab` for tiny; nothing is changed yet"
     assert "1  a       start tiny-bbbbbb-0" in told
     assert "Note: no GPU here." in told
-    assert told.endswith("Say it again without `--plan` to have it done")
+    assert told.splitlines()[-1].startswith("`!apply k3x9ab` does exactly this, within 15 min and")
 
 
 def test_nothing_to_do_is_one_line():
-    told = planned(rollout(Step(StepKind.VERIFY)))
+    told = planned(rollout(Step(StepKind.VERIFY)), "k3x9ab")
     assert told.blocks == ("Plan for tiny: it already is like that, nothing would be done",)

@@ -27,7 +27,11 @@ def test_ids_differ_where_origins_do():
 
 
 def test_an_operation_has_ended_unless_it_waits_or_runs():
-    assert {state for state in State if not state.ended} == {State.FILED, State.RUNNING}
+    assert {state for state in State if not state.ended} == {
+        State.FILED,
+        State.RUNNING,
+        State.WAITING,
+    }
 
 
 def test_an_error_stands_nowhere_until_somebody_says_so():

@@ -90,7 +90,13 @@ async def test_a_lost_replica_is_asked_no_more_and_its_repair_is_asked_for_once(
 async def test_what_the_keeper_asks_for_mends_it(watch, world):
     await lose(world)
     await watch.look()
-    outcome = await world.fleet.change("tiny", watch.filed[0], lambda before: before, print_nothing)
+    outcome = await world.fleet.change(
+        "tiny",
+        watch.filed[0],
+        lambda before: before,
+        world.asking(watch.filed[0]),
+        print_nothing,
+    )
     assert outcome.changed
     assert len(await world.running()) == len(world.asked()) == 2
 
@@ -117,7 +123,13 @@ async def test_repairs_that_fail_come_ever_more_rarely_and_end(watch, world):
 async def test_a_repair_that_lasts_is_forgiven(watch, world):
     await lose(world)
     await watch.look()
-    await world.fleet.change("tiny", watch.filed[0], lambda before: before, print_nothing)
+    await world.fleet.change(
+        "tiny",
+        watch.filed[0],
+        lambda before: before,
+        world.asking(watch.filed[0]),
+        print_nothing,
+    )
     await watch.ends(watch.filed[0], State.SUCCEEDED)
     await watch.look()
     world.clock.seconds += FIRST_WAIT + LONGEST_WAIT

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deployers import registry
 from deployers.protocol import Deployer, Tools
+from domain.decisions import NOBODY, Approval, Question
 from domain.operations import Operation, operation_id
 from domain.progress import Progress
 from domain.readiness import FirstToken
@@ -17,7 +18,10 @@ from domain.replicas import Observed
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
 from fleet.cancellations import Cancellations
-from fleet.fleet import Decide, Fleet, Outcome
+from fleet.decisions import Decisions
+from fleet.fleet import Fleet, Outcome
+from fleet.planning import Decide
+from fleet.rollouts import Rollout
 from fleet.store.database import Store
 from inference.endpoints import Endpoints
 
@@ -90,6 +94,34 @@ def filed(text: str, at: datetime) -> Operation:
 
 
 @dataclass
+class Asked:
+    """Asks nobody in words: a test votes."""
+
+    decisions: Decisions
+    operation: Operation
+    approval: Approval
+
+    async def settled(self, rollout: Rollout) -> bool:
+        now = self.decisions._clock.now()
+        record = await self.decisions.ask(
+            Question(
+                self.operation.id,
+                rollout.id,
+                self.operation.sender,
+                "prod",
+                self.approval,
+                now,
+                now + timedelta(seconds=self.approval.within),
+            )
+        )
+        return record.decision is not None
+
+    async def answered(self, rollout: Rollout) -> None:
+        while (record := await self.decisions.look(self.operation.id)).decision is None:
+            await self.decisions.news(record.question)
+
+
+@dataclass
 class World:
     """What a fleet works on, and the fleet."""
 
@@ -139,7 +171,14 @@ class World:
         decide = want if callable(want) else lambda _: want
         name = "tiny" if callable(want) else want.name
         operation = await self.operation(text)
-        return await self.fleet.change(name, operation, decide, self.news.append, remove=remove)
+        asking = self.asking(operation)
+        return await self.fleet.change(
+            name, operation, decide, asking, self.news.append, remove=remove
+        )
+
+    def asking(self, operation: Operation, approval: Approval = NOBODY) -> Asked:
+        """Leave for one change, asked without a room."""
+        return Asked(Decisions(self.store, self.clock), operation, approval)
 
     async def wanted(self, name: str = "tiny") -> ServiceSpec | None:
         """What the store says should run."""

@@ -1,0 +1,114 @@
+"""Decisions: what was asked before each change, what was said to it, and how that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.decisions import Approval, Decision, Question, Verdict, Vote
+from fleet.store.tables import decisions, votes
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A question and what came of it so far."""
+
+    question: Question
+    votes: tuple[Vote, ...] = ()
+    """Those that were not taken back, oldest first."""
+    decision: Decision | None = None
+    begun_at: datetime | None = None
+    """When the plan began to be carried out."""
+
+
+class DecisionRecords:
+    """The decisions and votes tables, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def ask(self, question: Question) -> DecisionRecord:
+        """Keep a question, unless one about that operation is kept already: that one counts."""
+        values = {name: getattr(question, name) for name in Question.__dataclass_fields__}
+        values["approval"] = asdict(question.approval)
+        await self._connection.execute(insert(decisions).values(values).on_conflict_do_nothing())
+        return await self.get(question.operation) or DecisionRecord(question)
+
+    async def get(self, operation: str) -> DecisionRecord | None:
+        """What was asked about an operation, if anything was."""
+        query = sa.select(decisions).where(decisions.c.operation == operation)
+        row = (await self._connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        query = sa.select(votes).where(votes.c.operation == operation, ~votes.c.withdrawn)
+        said = tuple(map(_vote, await self._connection.execute(query.order_by(votes.c.at))))
+        return DecisionRecord(_question(row), said, _decision(row), row.begun_at)
+
+    async def vote(self, vote: Vote) -> None:
+        """Keep what somebody said; what was taken back before that, or is kept, stays so."""
+        await self._vote(vote, withdrawn=False)
+
+    async def withdraw(self, vote: Vote) -> None:
+        """Take a vote back, or see to it that it never counts, should it not be kept yet."""
+        await self._vote(vote, withdrawn=True)
+        await self._connection.execute(
+            sa.update(votes).where(votes.c.event == vote.event).values(withdrawn=True)
+        )
+
+    async def decide(self, decision: Decision) -> None:
+        """Keep how it ended. The first decision stays."""
+        await self._connection.execute(
+            sa.update(decisions)
+            .where(decisions.c.operation == decision.operation, decisions.c.verdict.is_(None))
+            .values(
+                verdict=decision.verdict.value,
+                decided_by=list(decision.by),
+                decided_at=decision.at,
+                why=decision.why,
+            )
+        )
+
+    async def begin(self, operation: str, at: datetime) -> None:
+        """Note that the plan is being carried out from now on."""
+        await self._connection.execute(
+            sa.update(decisions).where(decisions.c.operation == operation).values(begun_at=at)
+        )
+
+    async def drop_of(self, names: Iterable[str]) -> None:
+        """Forget what was decided about these operations."""
+        gone = list(names)
+        for table in (votes, decisions):
+            await self._connection.execute(sa.delete(table).where(table.c.operation.in_(gone)))
+
+    async def _vote(self, vote: Vote, *, withdrawn: bool) -> None:
+        values = asdict(vote) | {"withdrawn": withdrawn}
+        await self._connection.execute(insert(votes).values(values).on_conflict_do_nothing())
+
+
+def _question(row: sa.Row[Any]) -> Question:
+    return Question(
+        row.operation,
+        row.plan,
+        row.requester,
+        row.environment,
+        Approval(**row.approval),
+        row.asked_at,
+        row.until,
+    )
+
+
+def _decision(row: sa.Row[Any]) -> Decision | None:
+    if row.verdict is None:
+        return None
+    by = tuple(row.decided_by)
+    return Decision(row.operation, row.plan, Verdict(row.verdict), by, row.decided_at, row.why)
+
+
+def _vote(row: sa.Row[Any]) -> Vote:
+    return Vote(row.event, row.operation, row.mxid, row.yes, row.at, row.why)
