@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import structlog
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
-from domain.errors import Busy, OpsError, UnknownName
+from domain.errors import Busy, OpsError, UnknownName, Unreachable
 from domain.locks import in_the_way
 from domain.operations import Operation
 from domain.plans import StepKind
@@ -88,22 +89,17 @@ class Fleet:
         """Make a service what `decide` says, or leave it as it was.
 
         Waits for its turn if the service is being changed. An operation resumed after a restart
-        carries out what was planned then; `decide` is not asked again. What somebody else locked
-        is left alone, but for a `repair`: raises Busy with whose lock it is. A failure, or a
-        cancellation, raises its OpsError once what ran before runs again, and `standing` says so.
+        carries out what was planned then; `decide` is not asked again, unless the service became
+        something else since. What somebody else locked is left alone, but for a `repair`: raises
+        Busy with whose lock it is. A failure, or a cancellation, raises its OpsError once what ran
+        before runs again, and `standing` says so.
         """
         async with self._claims.on(name, operation, report):
             rollout = await self._rollout(name, operation, decide, remove=remove, repair=repair)
-            try:
-                await self._cancellations.guard(
-                    operation.id, self._rollouts.carry_out(rollout, report)
-                )
-            except Exception as error:  # a bug in a deployer leaves as much to put right
-                standing = await self._rollouts.restore(rollout, report)
-                if isinstance(error, OpsError):
-                    error.standing = standing
-                raise
-            await self._settle(rollout, operation)
+            if rollout.settled:
+                await self._adopt(name)
+            else:
+                await self._make_true(rollout, operation, report)
             return await self._outcome(rollout, operation)
 
     async def preview(
@@ -121,9 +117,12 @@ class Fleet:
         async with self._store.transaction() as tx:
             kept = await tx.operations.rollout(operation.id)
             found = await tx.services.get(name)
-        if kept is not None:
-            return Rollout.from_json(kept)
         before = found.spec if found else None
+        if kept is not None:
+            rollout = Rollout.from_json(kept)
+            if rollout.settled or rollout.before == before:
+                return rollout
+            log.info("planned anew", operation=operation.id, service=name)
         want = decide(before)
         if not repair:
             await self._refuse_locked(want, before, operation.sender)
@@ -162,8 +161,34 @@ class Fleet:
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)
 
+    async def _make_true(self, rollout: Rollout, operation: Operation, report: Report) -> None:
+        """Carry it out and write it down, or put back what was and forget that it was planned.
+
+        Either way whoever has the next turn finds no plan of this one half carried out.
+        """
+        try:
+            await self._cancellations.guard(operation.id, self._rollouts.carry_out(rollout, report))
+        except Exception as error:  # a bug in a deployer leaves as much to put right
+            standing = await self._rollouts.restore(rollout, report)
+            if isinstance(error, OpsError):
+                error.standing = standing
+            async with self._store.transaction() as tx:
+                await tx.operations.keep_rollout(operation.id, None)
+            raise
+        await self._settle(rollout, operation)
+
+    async def _adopt(self, name: str) -> None:
+        """Have requests reach what runs: the routing table did not outlive the restart."""
+        async with self._store.transaction() as tx:
+            found = await tx.services.get(name)
+        with suppress(Unreachable):  # the keeper looks again
+            if found is not None:
+                await self.survey.refresh(found)
+
     async def _settle(self, rollout: Rollout, operation: Operation) -> None:
         async with self._store.transaction() as tx:
+            settled = replace(rollout, settled=True)
+            await tx.operations.keep_rollout(operation.id, settled.to_json())
             if rollout.removal:
                 await tx.services.remove(rollout.want.name)
             else:

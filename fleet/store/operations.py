@@ -23,7 +23,11 @@ _UPDATE = sa.update(operations).where(operations.c.id == sa.bindparam("of"))
 _ALL = sa.select(*_FIELDS).order_by(operations.c.filed_order)
 _BY_ID = _ALL.where(operations.c.id == sa.bindparam("of"))
 _BY_ORIGIN = _ALL.where(operations.c.origin == sa.bindparam("origin"))
-_UNENDED = _ALL.where(operations.c.state.in_([s.value for s in State if not s.ended]))
+_UNENDED = (
+    sa.select(*_FIELDS)
+    .where(operations.c.state.in_([s.value for s in State if not s.ended]))
+    .order_by(operations.c.rollout.is_(None), operations.c.filed_order)
+)
 _RECENT = (
     sa.select(*_FIELDS)
     .where(operations.c.changes)
@@ -105,7 +109,8 @@ class Operations:
         return _first(await self._connection.execute(_BY_ORIGIN, {"origin": origin}))
 
     async def unended(self) -> list[Operation]:
-        """Everything that was accepted and has not ended, in the order it was accepted."""
+        """Everything that was accepted and has not ended: what is planned already, which had its
+        turn, then the rest, each in the order it was accepted."""
         return [_operation(row) for row in await self._connection.execute(_UNENDED)]
 
     async def recent(self, limit: int) -> list[Operation]:
@@ -121,8 +126,9 @@ class Operations:
         """Note how it ended."""
         await self._update(name, state=state.value, summary=summary, ended_at=at)
 
-    async def keep_rollout(self, name: str, rollout: str) -> None:
-        """Keep what was planned, so that a resumed operation carries out the same plan."""
+    async def keep_rollout(self, name: str, rollout: str | None) -> None:
+        """Keep what was planned, so that a resumed operation carries out the same plan; None
+        forgets it."""
         await self._update(name, rollout=rollout)
 
     async def rollout(self, name: str) -> str | None:
