@@ -67,7 +67,7 @@ class Worker:
                     self._deps.cancellations.ask(operation.id, by)
         for operation in left:
             log.info("resumed", operation=operation.id, state=str(operation.state))
-            self._start(operation)
+        await self.take_up(left)
 
     async def quiet(self, seconds: float) -> None:
         """Wait until what only talks has ended, but not longer than that."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
-from domain.errors import NotApproved, OpsError
+from domain.errors import NotApproved, OpsError, Unreachable
 from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Report
@@ -91,20 +92,20 @@ class Fleet:
         may be done, and carries out exactly what was planned. Given a `plan`, it is that one,
         provided `decide` agrees. While people are asked others may have their turn; if they change
         what the plan rests on, WorldChanged is raised and nothing is done. An operation resumed
-        after a restart carries out what was planned then; `decide` is not asked again.
+        after a restart carries out what was planned then; `decide` is not asked again, unless the
+        service became something else since and nobody approved that plan.
 
         What somebody else locked is left alone, but for a `repair`: raises Busy with whose lock it
         is. Raises NotApproved for a no. A failure, or a cancellation, raises its OpsError once what
         ran before runs again, and `standing` says so.
         """
         async with self._claims.on(name, operation, report):
-            planning = self.planning
-            rollout = await planning.kept(operation)
+            rollout = await self.planning.kept(name, operation)
             fresh = rollout is None and plan is None
             if rollout is None and plan is not None:
-                rollout = await planning.taken_over(plan, operation, decide)
+                rollout = await self.planning.taken_over(plan, operation, decide)
             elif rollout is None:
-                made = planning.made
+                made = self.planning.made
                 rollout = await made(name, operation, decide, remove=remove, repair=repair)
             if await asking.settled(rollout):
                 return await self._make(rollout, operation, report, fresh=fresh)
@@ -116,14 +117,10 @@ class Fleet:
         self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
     ) -> Outcome:
         began = await self._begin(rollout, operation, fresh=fresh)
-        try:
-            await self._cancellations.guard(operation.id, self._rollouts.carry_out(rollout, report))
-        except Exception as error:  # a bug in a deployer leaves as much to put right
-            standing = await self._rollouts.restore(rollout, report)
-            if isinstance(error, OpsError):
-                error.standing = standing
-            raise
-        await self._settle(rollout, operation)
+        if rollout.settled:
+            await self._adopt(rollout.want.name)
+        else:
+            await self._make_true(rollout, operation, report)
         return await self._outcome(rollout, began)
 
     async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
@@ -150,8 +147,34 @@ class Fleet:
             await tx.operations.goes_on(operation.id)
         return now
 
+    async def _make_true(self, rollout: Rollout, operation: Operation, report: Report) -> None:
+        """Carry it out and write it down, or put back what was and forget that it was planned.
+
+        Either way whoever has the next turn finds no plan of this one half carried out.
+        """
+        try:
+            await self._cancellations.guard(operation.id, self._rollouts.carry_out(rollout, report))
+        except Exception as error:  # a bug in a deployer leaves as much to put right
+            standing = await self._rollouts.restore(rollout, report)
+            if isinstance(error, OpsError):
+                error.standing = standing
+            async with self._store.transaction() as tx:
+                await tx.operations.keep_rollout(operation.id, None)
+            raise
+        await self._settle(rollout, operation)
+
+    async def _adopt(self, name: str) -> None:
+        """Have requests reach what runs: the routing table did not outlive the restart."""
+        async with self._store.transaction() as tx:
+            found = await tx.services.get(name)
+        with suppress(Unreachable):  # the keeper looks again
+            if found is not None:
+                await self.survey.refresh(found)
+
     async def _settle(self, rollout: Rollout, operation: Operation) -> None:
         async with self._store.transaction() as tx:
+            settled = replace(rollout, settled=True)
+            await tx.operations.keep_rollout(operation.id, settled.to_json())
             if rollout.removal:
                 await tx.services.remove(rollout.want.name)
             else:

@@ -41,11 +41,24 @@ class Planning:
         self._survey = survey
         self._clock = clock
 
-    async def kept(self, operation: Operation) -> Rollout | None:
-        """What was planned for an operation before."""
+    async def kept(self, name: str, operation: Operation) -> Rollout | None:
+        """What was planned for an operation before.
+
+        None if nothing was, and if the service became something else since: then it is planned
+        anew, unless people were asked about the plan there was.
+        """
         async with self._store.transaction() as tx:
             text = await tx.operations.rollout(operation.id)
-        return None if text is None else Rollout.from_json(text)
+            record = await tx.decisions.get(operation.id)
+            now = await tx.services.get(name)
+        if text is None:
+            return None
+        rollout = Rollout.from_json(text)
+        asked = record is not None and record.question.approval.asks
+        if rollout.settled or asked or rollout.before == (now.spec if now else None):
+            return rollout
+        log.info("planned anew", operation=operation.id, service=name)
+        return None
 
     async def made(
         self, name: str, operation: Operation, decide: Decide, *, remove: bool, repair: bool

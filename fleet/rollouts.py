@@ -28,6 +28,8 @@ class Rollout:
     """What was wanted before, and is put back if the change fails; None for nothing."""
     plans: tuple[Plan, ...]
     removal: bool = False
+    settled: bool = False
+    """Made true and written down as what is wanted: all that is left is to tell of it."""
 
     @property
     def steps(self) -> Iterator[tuple[Plan, Step]]:

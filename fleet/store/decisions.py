@@ -34,10 +34,21 @@ class DecisionRecords:
         self._connection = connection
 
     async def ask(self, question: Question) -> DecisionRecord:
-        """Keep a question, unless one about that operation is kept already: that one counts."""
+        """Keep a question, unless one about that operation is kept already: that one counts.
+
+        One that needed nobody's word is replaced by that about another plan.
+        """
         values = {name: getattr(question, name) for name in Question.__dataclass_fields__}
         values["approval"] = asdict(question.approval)
-        await self._connection.execute(insert(decisions).values(values).on_conflict_do_nothing())
+        nobody = decisions.c.verdict == Verdict.NOT_NEEDED.value
+        statement = insert(decisions).values(values)
+        await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["operation"],
+                set_={**values, "verdict": None, "begun_at": None},
+                where=nobody & (decisions.c.plan != question.plan),
+            )
+        )
         return await self.get(question.operation) or DecisionRecord(question)
 
     async def get(self, operation: str) -> DecisionRecord | None:

@@ -23,7 +23,15 @@ _UPDATE = sa.update(operations).where(operations.c.id == sa.bindparam("of"))
 _ALL = sa.select(*_FIELDS).order_by(operations.c.filed_order)
 _BY_ID = _ALL.where(operations.c.id == sa.bindparam("of"))
 _BY_ORIGIN = _ALL.where(operations.c.origin == sa.bindparam("origin"))
-_UNENDED = _ALL.where(operations.c.state.in_([s.value for s in State if not s.ended]))
+_UNENDED = (
+    sa.select(*_FIELDS)
+    .where(operations.c.state.in_([s.value for s in State if not s.ended]))
+    .order_by(
+        operations.c.state == State.WAITING.value,
+        operations.c.rollout.is_(None),
+        operations.c.filed_order,
+    )
+)
 _RECENT = (
     sa.select(*_FIELDS)
     .where(operations.c.changes)
@@ -31,7 +39,10 @@ _RECENT = (
     .limit(sa.bindparam("limit"))
 )
 _START = _UPDATE.values(
-    state=State.RUNNING.value,
+    state=sa.case(
+        (operations.c.state == State.WAITING.value, State.WAITING.value),
+        else_=State.RUNNING.value,
+    ),
     service=sa.bindparam("service"),
     started_at=sa.func.coalesce(operations.c.started_at, sa.bindparam("at", type_=Moment)),
 )
@@ -105,7 +116,8 @@ class Operations:
         return _first(await self._connection.execute(_BY_ORIGIN, {"origin": origin}))
 
     async def unended(self) -> list[Operation]:
-        """Everything that was accepted and has not ended, in the order it was accepted."""
+        """Everything that was accepted and has not ended: what is planned already, which had its
+        turn, then the rest, each in the order it was accepted."""
         return [_operation(row) for row in await self._connection.execute(_UNENDED)]
 
     async def recent(self, limit: int) -> list[Operation]:
@@ -114,7 +126,8 @@ class Operations:
         return [_operation(row) for row in rows]
 
     async def started(self, name: str, service: str | None, at: datetime) -> None:
-        """Note that work on it began; a second beginning after a restart changes nothing."""
+        """Note that work on it began; a second beginning after a restart changes nothing, nor does
+        it keep people from being waited for."""
         await self._connection.execute(_START, {"of": name, "service": service, "at": at})
 
     async def waits(self, name: str) -> None:
@@ -129,8 +142,9 @@ class Operations:
         """Note how it ended."""
         await self._update(name, state=state.value, summary=summary, ended_at=at)
 
-    async def keep_rollout(self, name: str, rollout: str) -> None:
-        """Keep what was planned, so that a resumed operation carries out the same plan."""
+    async def keep_rollout(self, name: str, rollout: str | None) -> None:
+        """Keep what was planned, so that a resumed operation carries out the same plan; None
+        forgets it."""
         await self._update(name, rollout=rollout)
 
     async def rollout(self, name: str) -> str | None:

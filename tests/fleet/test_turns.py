@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from domain.errors import Cancelled
+from domain.errors import Cancelled, Unhealthy
 
 from .world import ANN, spec, until
 
@@ -124,3 +124,39 @@ async def test_a_cancellation_asked_for_before_a_restart_still_counts(world):
     with pytest.raises(Cancelled):
         await world.change(TWO, "second")
     assert await world.running() == [f"tiny-{ONE.revision}-0"] == world.asked()
+
+
+async def test_what_was_settled_before_a_restart_is_only_told_of(world):
+    """Somebody else had the next turn: to carry the first change out again would undo theirs."""
+    await world.change(ONE, "first")
+    await world.change(TWO, "second")
+    world.new_fleet()
+    outcome = await world.change(ONE, "first")
+    assert outcome.want == ONE
+    assert await world.wanted() == TWO
+    assert await world.running() == [f"tiny-{TWO.revision}-0"]
+
+
+async def test_a_plan_for_what_the_service_is_no_more_is_made_anew(world):
+    """After a restart somebody else came first."""
+    await world.change(ONE)
+    world.clock.flows = False
+    task = asyncio.create_task(world.change(lambda before: before.scaled(2), "scale"))
+    await until(lambda: world.clock.waiting)
+    task.cancel()
+    await asyncio.wait([task])
+    world.clock.flow()
+    world.new_fleet()
+    await world.change(TWO, "another")
+    await world.change(lambda before: before.scaled(2), "scale")
+    assert await world.wanted() == TWO.scaled(2)
+    assert await world.running() == [f"tiny-{TWO.revision}-{n}" for n in range(2)]
+
+
+async def test_a_change_that_failed_leaves_no_plan_for_a_restart_to_find(world):
+    await world.change(ONE)
+    with pytest.raises(Unhealthy):
+        await world.change(spec("tiny://never-ready"), "second")
+    operation = await world.operation("second")
+    async with world.store.transaction() as tx:
+        assert await tx.operations.rollout(operation.id) is None
