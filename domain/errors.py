@@ -63,6 +63,9 @@ class WorldChanged(Refused):
 class Cancelled(OpsError):
     """Somebody asked for the end of it."""
 
+    unanswered = False
+    """True when what was going on did not end when it was told to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

@@ -9,7 +9,7 @@ import structlog
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
-from domain.errors import Busy, OpsError, UnknownName
+from domain.errors import Busy, Cancelled, OpsError, UnknownName
 from domain.locks import in_the_way
 from domain.operations import Operation
 from domain.plans import StepKind
@@ -17,7 +17,8 @@ from domain.progress import Report
 from domain.readiness import FirstToken
 from domain.services import ServiceSpec
 from fleet.cancellations import Cancellations
-from fleet.claims import Claims
+from fleet.claims import UNTOUCHED, Claims
+from fleet.course import Course
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -65,8 +66,8 @@ class Fleet:
         self._cancellations = cancellations
         self._measure = measure
         self._clock = clock
-        self._rollouts = Rollouts(deployers, endpoints)
-        self._claims = Claims(cancellations)
+        self._rollouts = Rollouts(deployers, endpoints, cancellations.left, cancellations.patience)
+        self._claims = Claims(cancellations, clock)
         self.survey = Survey(store, deployers, endpoints, self._claims)
         """Looks at what this changes."""
 
@@ -94,12 +95,16 @@ class Fleet:
         """
         async with self._claims.on(name, operation, report):
             rollout = await self._rollout(name, operation, decide, remove=remove, repair=repair)
+            course = Course()
             try:
                 await self._cancellations.guard(
-                    operation.id, self._rollouts.carry_out(rollout, report)
+                    operation.id, self._rollouts.carry_out(rollout, report, course)
                 )
             except Exception as error:  # a bug in a deployer leaves as much to put right
-                standing = await self._rollouts.restore(rollout, report)
+                hung = isinstance(error, Cancelled) and error.unanswered
+                standing = await self._rollouts.restore(rollout, report, course, hung)
+                if isinstance(error, Cancelled):
+                    error.summary = f"{error.summary} {course.told()}".strip()
                 if isinstance(error, OpsError):
                     error.standing = standing
                 raise
@@ -127,7 +132,8 @@ class Fleet:
         want = decide(before)
         if not repair:
             await self._refuse_locked(want, before, operation.sender)
-        rollout = await self._plan(want, before, operation, remove=remove)
+        planning = self._plan(want, before, operation, remove=remove)
+        rollout = await self._cancellations.guard(operation.id, planning, UNTOUCHED)
         async with self._store.transaction() as tx:
             await tx.operations.keep_rollout(operation.id, rollout.to_json())
         return rollout
