@@ -33,13 +33,24 @@ class Cancellations:
         self._by.pop(operation, None)
         self._asked.pop(operation, None)
 
-    async def guard(self, operation: str, work: Coroutine[Any, Any, T], standing: str = "") -> T:
+    async def guard(
+        self,
+        operation: str,
+        work: Coroutine[Any, Any, T],
+        standing: str = "",
+        *,
+        begin: bool = False,
+    ) -> T:
         """Run `work` to its end, or cancel it and raise Cancelled once somebody asks for that.
 
-        What was started is finished or cancelled by the time this returns. Work that does not end
-        within `patience` seconds of being told to is left to itself: the error then says so in
-        `unanswered`. `standing` is what it says of how things are then.
+        If somebody has already it is not begun, unless with `begin`: then what is done in its first
+        moment counts. What was started is finished or cancelled by the time this returns. Work
+        that does not end within `patience` seconds of being told to is left to itself: the error
+        then says so in `unanswered`. `standing` is what it says of how things are then.
         """
+        if self._event(operation).is_set() and not begin:
+            work.close()
+            raise self._cancelled(operation, standing)
         task = asyncio.create_task(work, name=f"operation {operation}")
         asked = asyncio.create_task(self._event(operation).wait(), name=f"cancel {operation}")
         try:
@@ -51,10 +62,14 @@ class Cancellations:
             asked.cancel()
         if task.done():
             return task.result()
-        cancelled = Cancelled(f"cancelled by {self._by[operation]}")
+        cancelled = self._cancelled(operation, standing)
         cancelled.unanswered = not await self.left.end(task, self.patience)
-        cancelled.standing = standing
         raise cancelled
+
+    def _cancelled(self, operation: str, standing: str) -> Cancelled:
+        cancelled = Cancelled(f"cancelled by {self._by[operation]}")
+        cancelled.standing = standing
+        return cancelled
 
     def _event(self, operation: str) -> asyncio.Event:
         return self._asked.setdefault(operation, asyncio.Event())

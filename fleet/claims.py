@@ -52,7 +52,8 @@ class Claims:
         turn = self._turns.setdefault(name, asyncio.Lock())
         if turn.locked():
             report(Progress(f"wait for {self._whom(name)} to finish with {name}"))
-        await self._cancellations.guard(operation.id, turn.acquire(), UNTOUCHED)
+        # Begun even for one that was cancelled already: it may have something to put back.
+        await self._cancellations.guard(operation.id, turn.acquire(), UNTOUCHED, begin=True)
         self._held[name] = Claim(name, operation, self._clock.now())
         try:
             yield

@@ -126,6 +126,26 @@ async def test_in_each_step_what_ran_before_is_put_back(world, kind, done):
     assert await world.wanted() == ONE
 
 
+async def test_while_the_bot_is_down_half_way_through_it(world):
+    """What an earlier run did is put back; of steps that this one did not see nothing is said."""
+    await world.change(ONE)
+    ran = await world.running()
+    world.clock.flows = False
+    task = asyncio.create_task(world.change(TWO, "second"))
+    await until(lambda: world.clock.waiting)
+    task.cancel()
+    await asyncio.wait([task])
+    assert len((await world.seen()).alive) == 2
+    world.new_fleet()
+    world.cancellations.ask((await world.operation("second")).id, ANN)
+    with pytest.raises(Cancelled) as caught:
+        await world.change(TWO, "second")
+    assert caught.value.summary == f"cancelled by {ANN}"
+    assert caught.value.standing == f"The version before ({ONE.revision}) serves, 1 of 1."
+    assert await world.running() == ran
+    assert len((await world.seen()).alive) == 1
+
+
 async def test_while_answers_are_drained(world):
     await world.change(ONE)
     ran = await world.running()
