@@ -15,7 +15,8 @@ async def of_existing(
     name: str, permit: Permit, deps: Deps, change: Callable[[ServiceSpec], ServiceSpec]
 ) -> Decide:
     """A decision about what runs under that name. It raises UnknownName and NotPermitted."""
-    known = [status.wanted.spec.name for status in await deps.fleet.survey.status()]
+    async with deps.store.transaction() as tx:
+        known = [wanted.spec.name for wanted in await tx.services.all()]
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         if before is None:

@@ -67,6 +67,9 @@ class NotApproved(OpsError):
 class Cancelled(OpsError):
     """Somebody asked for the end of it."""
 
+    unanswered = False
+    """True when what was going on did not end when it was told to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

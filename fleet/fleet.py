@@ -9,14 +9,15 @@ from datetime import datetime
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
-from domain.errors import NotApproved, OpsError, Unreachable
+from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
 from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Report
 from domain.readiness import FirstToken
 from domain.services import ServiceSpec
 from fleet.cancellations import Cancellations
-from fleet.claims import Claims
+from fleet.claims import UNTOUCHED, Claims
+from fleet.course import Course
 from fleet.decisions import Asking
 from fleet.planning import Decide, Planning
 from fleet.rollouts import Rollout, Rollouts
@@ -62,8 +63,8 @@ class Fleet:
         self._cancellations = cancellations
         self._measure = measure
         self._clock = clock
-        self._rollouts = Rollouts(deployers, endpoints)
-        self._claims = Claims(cancellations)
+        self._rollouts = Rollouts(deployers, endpoints, cancellations.left, cancellations.patience)
+        self._claims = Claims(cancellations, clock)
         self.survey = Survey(store, deployers, endpoints, self._claims)
         """Looks at what this changes."""
         self.planning = Planning(store, deployers, self._rollouts, self.survey, clock)
@@ -105,11 +106,11 @@ class Fleet:
             if rollout is None and plan is not None:
                 rollout = await self.planning.taken_over(plan, operation, decide)
             elif rollout is None:
-                made = self.planning.made
-                rollout = await made(name, operation, decide, remove=remove, repair=repair)
+                planning = self.planning.made(name, operation, decide, remove=remove, repair=repair)
+                rollout = await self._cancellations.guard(operation.id, planning, UNTOUCHED)
             if await asking.settled(rollout):
                 return await self._make(rollout, operation, report, fresh=fresh)
-        await self._cancellations.guard(operation.id, asking.answered(rollout))
+        await self._cancellations.guard(operation.id, asking.answered(rollout), UNTOUCHED)
         async with self._claims.on(name, operation, report):
             return await self._make(rollout, operation, report, fresh=False)
 
@@ -152,10 +153,15 @@ class Fleet:
 
         Either way whoever has the next turn finds no plan of this one half carried out.
         """
+        course = Course()
+        work = self._rollouts.carry_out(rollout, report, course)
         try:
-            await self._cancellations.guard(operation.id, self._rollouts.carry_out(rollout, report))
+            await self._cancellations.guard(operation.id, work)
         except Exception as error:  # a bug in a deployer leaves as much to put right
-            standing = await self._rollouts.restore(rollout, report)
+            hung = isinstance(error, Cancelled) and error.unanswered
+            standing = await self._rollouts.restore(rollout, report, course, hung)
+            if isinstance(error, Cancelled):
+                error.summary = f"{error.summary} {course.told()}".strip()
             if isinstance(error, OpsError):
                 error.standing = standing
             async with self._store.transaction() as tx:

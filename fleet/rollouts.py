@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 from pydantic import TypeAdapter
@@ -16,6 +17,8 @@ from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed
 from domain.services import ServiceSpec
+from fleet.course import Course
+from fleet.deadlines import PATIENCE, Hearing, LeftAlone, unanswered
 from inference.endpoints import Endpoints
 
 
@@ -70,9 +73,17 @@ log = structlog.get_logger()
 class Rollouts:
     """Carries out rollouts. Holds no state: all of it is on the targets."""
 
-    def __init__(self, deployers: Mapping[str, Deployer], endpoints: Endpoints) -> None:
+    def __init__(
+        self,
+        deployers: Mapping[str, Deployer],
+        endpoints: Endpoints,
+        left: LeftAlone,
+        patience: float = PATIENCE,
+    ) -> None:
         self._deployers = deployers
         self._endpoints = endpoints
+        self._patience = patience
+        self._hearing = Hearing(left, patience)
 
     async def plan(self, want: ServiceSpec, target: str, operation: str) -> Plan:
         """Ask one target how it would get there. Raises Unreachable or Unsupported."""
@@ -82,38 +93,57 @@ class Rollouts:
             raise Unreachable(f"{target} cannot be used: {facts.note}")
         return deployer.plan(want, await deployer.observe(want.name), facts, operation)
 
-    async def carry_out(self, rollout: Rollout, report: Report) -> None:
+    async def carry_out(self, rollout: Rollout, report: Report, course: Course) -> None:
         """Do every step in order; steps done before a restart are found done.
 
         A step that fails raises its error and leaves the rest undone: `restore` is next.
         """
-        count = sum(1 for _ in rollout.steps)
+        course.count = count = sum(1 for _ in rollout.steps)
         for done, (plan, step) in enumerate(rollout.steps):
             log.info("step", operation=plan.operation, step=str(step), target=plan.target)
             report_here = _at((done, count), report)
             report_here(Progress(str(step), replica=_name(step)))
+            course.begins(step, plan.target)
             await self._carry_out(plan, step, report_here)
+            course.ends()
 
-    async def restore(self, rollout: Rollout, report: Report) -> str:
+    async def restore(
+        self, rollout: Rollout, report: Report, course: Course, hung: bool = False
+    ) -> str:
         """Put back what ran before a change that failed, and say how things stand.
 
-        Never raises for a target that will not cooperate: it says so instead.
+        Never raises for a target that will not cooperate: it says so instead, also of one that
+        says nothing for as long as a starting replica may. A target that `hung` in the step under
+        way is left alone: nobody knows what it is still doing.
         """
-        if rollout.before == rollout.want or not rollout.plans:
-            return await self._standing(rollout)
+        told = [f"{unanswered(course.target, self._patience)}."] if hung else []
+        if rollout.before != rollout.want:
+            for target in dict.fromkeys(plan.target for plan in rollout.plans):
+                if not hung or target != course.target:
+                    told += await self._restore(rollout, target, report, course)
+        return " ".join(told) or await self._standing(rollout, report)
+
+    async def _restore(
+        self, rollout: Rollout, target: str, report: Report, course: Course
+    ) -> list[str]:
+        """Put one target back. Returns what kept it from that, if something did."""
         goal = rollout.before or rollout.want.scaled(0)
-        troubles = []
-        for target in dict.fromkeys(plan.target for plan in rollout.plans):
-            operation = rollout.plans[0].operation
-            try:
-                plan = await self.plan(goal, target, operation)
-                for step in plan.steps:
-                    if step.kind is not StepKind.VERIFY:
-                        report(Progress(f"put back: {step}", replica=_name(step)))
-                        await self._carry_out(plan, step, report)
-            except OpsError as error:
-                troubles.append(f"{target} could not be put back: {error.summary}.")
-        return " ".join(troubles) or await self._standing(rollout)
+        operation = rollout.plans[0].operation
+
+        async def put_back(report: Report) -> None:
+            plan = await self.plan(goal, target, operation)
+            for step in plan.steps:
+                if step.kind is not StepKind.VERIFY:
+                    report(Progress(f"put back: {step}", replica=_name(step)))
+                    await self._carry_out(plan, step, report)
+                    course.undone.append(step)
+
+        silence = self._patience + max(goal.startup_budget, goal.drain_timeout)
+        try:
+            await self._hearing.of(target, put_back, report, silence)
+        except OpsError as error:
+            return [f"{target} could not be put back: {error.summary}."]
+        return []
 
     async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
         deployer = self._deployers[plan.target]
@@ -131,19 +161,30 @@ class Rollouts:
             raise Refused(f"{step.replica} went away before requests could reach it")
         self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
 
-    async def _standing(self, rollout: Rollout) -> str:
+    async def _standing(self, rollout: Rollout, report: Report) -> str:
         name = rollout.want.name
         if rollout.before is None:
             return f"Nothing of {name} runs; its log is kept."
         if not rollout.before.replicas:
             return f"{name} is stopped, as before."
         ready = 0
-        for placement in rollout.before.placements:
-            ready += len((await self._deployers[placement.target].observe(name)).ready)
+        for target in (placement.target for placement in rollout.before.placements):
+            if target in self._deployers:
+                look = partial(_look, self._deployers[target], name)
+                try:
+                    ready += len(
+                        (await self._hearing.of(target, look, report, self._patience)).ready
+                    )
+                except OpsError as error:
+                    return f"How {name} stands is not known: {error.summary}."
         count = f"{ready} of {rollout.before.replicas}"
         if rollout.before == rollout.want:
             return f"{count} replicas serve."
         return f"The version before ({rollout.before.revision}) serves, {count}."
+
+
+async def _look(deployer: Deployer, name: str, _: Report) -> Observed:
+    return await deployer.observe(name)
 
 
 def _at(position: tuple[int, int], report: Report) -> Report:

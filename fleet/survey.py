@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from deployers.protocol import Deployer, LogLine
 from domain.errors import OpsError, UnknownName, Unreachable
 from domain.replicas import Observed, Phase, Replica, TargetFacts
-from fleet.claims import Claims
+from fleet.claims import Claim, Claims
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from inference.endpoints import Endpoints, Place
@@ -101,6 +101,11 @@ class Survey:
                 if not whoever_answers:
                     raise
         return {target: seen for target, seen in found.items() if seen.replicas}
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What is being changed right now, and by which operation, oldest first."""
+        return self._claims.held
 
     def holder(self, name: str) -> str | None:
         """The operation that is changing a service right now."""

@@ -134,3 +134,35 @@ async def test_a_lock_waited_for_in_vain_is_free_again(cancellations):
         await waiting
     lock.release()
     await asyncio.wait_for(lock.acquire(), 1)
+
+
+async def test_work_that_does_not_end_is_left_to_itself_and_that_is_told():
+    cancellations, let_go, ended = Cancellations(patience=0), asyncio.Event(), asyncio.Event()
+
+    async def deaf():
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        ended.set()
+
+    guarded = asyncio.create_task(cancellations.guard("op", deaf()))
+    await asyncio.sleep(0)
+    cancellations.ask("op", ANN)
+    with pytest.raises(Cancelled) as caught:
+        await guarded
+    assert caught.value.unanswered
+    assert not ended.is_set()
+    let_go.set()
+    await until(ended.is_set)
+
+
+async def test_work_that_ends_when_told_to_is_not_said_to_be_deaf(cancellations, work):
+    guarded = asyncio.create_task(cancellations.guard("op", work.run(), "All is well."))
+    await work.began.wait()
+    cancellations.ask("op", ANN)
+    with pytest.raises(Cancelled) as caught:
+        await guarded
+    assert not caught.value.unanswered
+    assert caught.value.standing == "All is well."

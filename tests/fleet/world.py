@@ -133,6 +133,8 @@ class World:
     news: list[Progress] = field(default_factory=list)
     deployers: dict[str, Deployer] = field(default_factory=dict)
     first_token: FirstToken | None = None
+    patience: float = 30.0
+    """Seconds of the machine's own that what was cancelled gets to end."""
 
     def __post_init__(self) -> None:
         self.deployers = {name: self.target(name) for name in ("a", "b")}
@@ -145,7 +147,7 @@ class World:
 
     def new_fleet(self) -> Fleet:
         """As after a restart: nothing in memory, everything on the targets and in the store."""
-        self.endpoints, self.cancellations = Endpoints(), Cancellations()
+        self.endpoints, self.cancellations = Endpoints(), Cancellations(self.patience)
         self.fleet = Fleet(
             self.store,
             self.deployers,
