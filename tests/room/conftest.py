@@ -39,7 +39,7 @@ class Room:
     async def ends(self, command: str, seconds: float = 60) -> Answer:
         """Wait for the end of a command that was typed."""
         return await self.person.until(
-            self.id, command, lambda answer: answer.state not in ("", "running"), seconds
+            self.id, command, lambda answer: answer.state not in ("", "running", "waiting"), seconds
         )
 
 
