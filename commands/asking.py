@@ -55,7 +55,8 @@ class Asking:
 
     async def _show(self, record: DecisionRecord, rollout: Rollout) -> None:
         operation = self.permit.operation
-        blocks = asked(record, operation.text, plan_blocks(rollout))
+        lately = await self.deps.fleet.planning.lately(rollout.want.name)
+        blocks = asked(record, operation.text, plan_blocks(rollout, lately))
         await self.deps.voice.say(operation, ASK, blocks, mention=self._whom(record))
 
     def _whom(self, record: DecisionRecord) -> tuple[str, ...]:

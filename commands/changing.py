@@ -60,7 +60,7 @@ class Changing(Generic[R]):
         name, operation, planning = change.service, permit.operation, deps.fleet.planning
         rollout = await planning.preview(name, operation, change.decide, remove=change.remove)
         await planning.keep(rollout, operation)
-        return planned(rollout, operation.id)
+        return planned(rollout, operation.id, await planning.lately(name))
 
 
 async def made(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from commands.replies import Block, Reply, Table, duration
+from commands.replies import Block, Reply, Table, duration, size
+from domain.fit import Fit
 from domain.plans import StepKind
 from domain.services import ServiceSpec
 from fleet.rollouts import Rollout
@@ -15,7 +16,7 @@ GOOD_FOR = 900.0
 _MOVES = {StepKind.START, StepKind.STOP, StepKind.FORGET}
 
 
-def planned(rollout: Rollout, plan: str) -> Reply:
+def planned(rollout: Rollout, plan: str, lately: float | None) -> Reply:
     """The steps in order, what differs from what is wanted now, and whether it goes on serving."""
     name = rollout.want.name
     steps = list(rollout.steps)
@@ -23,19 +24,49 @@ def planned(rollout: Rollout, plan: str) -> Reply:
         return Reply.done(f"Plan for {name}: it already is like that, nothing would be done")
     head = f"Plan `{plan}` for {name}; nothing is changed yet"
     how = f"`!apply {plan}` does exactly this, within {duration(GOOD_FOR)} and if nothing changes"
-    return Reply.done(head, *plan_blocks(rollout), how)
+    return Reply.done(head, *plan_blocks(rollout, lately), how)
 
 
-def plan_blocks(rollout: Rollout) -> list[Block]:
-    """What a rollout comes to: differences, steps, whether it goes on serving, warnings."""
+def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
+    """What a rollout comes to: differences, what moves, steps, whether it goes on serving, fit,
+    warnings. `lately` is how many seconds the latest change of the service took."""
     rows = tuple(
         (str(number), plan.target, str(step))
         for number, (plan, step) in enumerate(rollout.steps, 1)
     )
-    blocks: list[Block] = [*differences(rollout), Table(("", "target", "step"), rows)]
-    blocks.append(serving(rollout))
+    blocks: list[Block] = [*differences(rollout), moves(rollout)]
+    took = f" Its latest change took {duration(lately)}." if lately is not None else ""
+    blocks += [Table(("", "target", "step"), rows), serving(rollout) + took]
+    blocks += [fitting(plan.target, plan.fit) for plan in rollout.plans if plan.fit]
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
     return blocks
+
+
+def moves(rollout: Rollout) -> str:
+    """Which replicas start, which stop, and how many stay as they are."""
+    started = sorted(str(replica) for plan in rollout.plans for replica in plan.started)
+    stopped = sorted(str(replica) for plan in rollout.plans for replica in plan.stopped)
+    alive = sum(len(plan.fingerprint.alive) for plan in rollout.plans)
+    stay = alive - len(stopped)
+    parts = [f"starts {', '.join(started)}"] if started else []
+    parts += [f"stops {', '.join(stopped)}"] if stopped else []
+    if stay > 0:
+        parts.append("1 stays as it is" if stay == 1 else f"{stay} stay as they are")
+    told = "; ".join(parts) or "no replica starts or stops"
+    return told[0].upper() + told[1:]
+
+
+def fitting(target: str, fit: Fit) -> str:
+    """The memory replicas need and what is free, as a sum."""
+    need, count = fit.need, fit.replicas
+    each = (
+        f"{size(need.weights)} weights + {size(need.cache)} for {need.tokens} tokens + "
+        f"{size(need.overhead)} engine"
+    )
+    sum_of = f"{count} × ({each})" if count > 1 else each
+    where = "graphics memory" if fit.on_card else "memory"
+    head = "Fits" if fit.fits else "May not fit"
+    return f"{head} on {target}: {sum_of} = {size(fit.wanted)} of {size(fit.free)} free {where}"
 
 
 def differences(rollout: Rollout) -> list[Block]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel
 
 from domain.clock import Clock
+from domain.fit import Need
 from domain.plans import Plan
 from domain.progress import Report
 from domain.readiness import Probe
@@ -65,6 +66,13 @@ class Deployer(Protocol):
         """Decide the steps from what is to what is wanted. Pure.
 
         Raises Unsupported when this target cannot run such a service, with the reason.
+        """
+        ...
+
+    async def need(self, want: ServiceSpec) -> Need | None:
+        """Memory one replica would take here; None while that cannot be told.
+
+        Never raises for weights that are not here yet: that is what None means.
         """
         ...
 

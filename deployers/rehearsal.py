@@ -19,6 +19,7 @@ from deployers.protocol import Capabilities, Kind, LogLine, Tools
 from deployers.rehearsal_scripts import Scene
 from domain.clock import Clock
 from domain.errors import Refused, Unhealthy, UnknownName, Unsupported, WorldChanged
+from domain.fit import Need
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
@@ -94,6 +95,10 @@ class RehearsalDeployer:
         if isinstance(want.gpu, int) and want.replicas_on(self._name):
             raise Unsupported(f"{self._name} cannot: {self.capabilities.gpus}", hint="--gpu auto")
         return steps.rolling(want, have, operation)
+
+    async def need(self, want: ServiceSpec) -> Need | None:
+        """A rehearsal takes nothing."""
+        return None
 
     async def apply(self, plan: Plan, report: Report) -> None:
         """Walk the plan's steps; each looks first whether it is done already."""

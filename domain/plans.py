@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from domain.fit import Fit
 from domain.replicas import Observed, ReplicaId
 from domain.services import ServiceSpec
 
@@ -61,6 +62,8 @@ class Plan:
     steps: tuple[Step, ...]
     fingerprint: Fingerprint
     warnings: tuple[str, ...] = ()
+    fit: Fit | None = None
+    """Whether what it starts fits, where that can be told."""
     whole: tuple[Step, ...] | None = None
     """All steps of the plan this one was cut from; None for a plan that was not cut."""
 
@@ -76,6 +79,12 @@ class Plan:
         """The replicas the plan stops, by whichever of its steps."""
         steps = self.whole or self.steps
         return frozenset(s.replica for s in steps if s.kind is StepKind.STOP and s.replica)
+
+    @property
+    def started(self) -> frozenset[ReplicaId]:
+        """The replicas the plan starts, by whichever of its steps."""
+        steps = self.whole or self.steps
+        return frozenset(s.replica for s in steps if s.kind is StepKind.START and s.replica)
 
     def only(self, step: Step) -> Plan:
         """The same plan cut down to one of its steps, for carrying out step by step."""

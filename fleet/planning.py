@@ -100,6 +100,11 @@ class Planning:
         await self.keep(rollout, operation)
         return rollout
 
+    async def lately(self, name: str) -> float | None:
+        """Seconds the latest change of a service took; None where none is remembered."""
+        async with self._store.transaction() as tx:
+            return await tx.decisions.lately(name)
+
     async def refuse_locked(self, rollout: Rollout, asker: str) -> None:
         """Raise Busy if a rollout touches what somebody else locked."""
         async with self._store.transaction() as tx:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from deployers.protocol import Deployer
 from domain.errors import OpsError, Refused, Unreachable
+from domain.fit import measured
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed
@@ -91,7 +92,10 @@ class Rollouts:
         facts = await deployer.inspect()
         if not facts.reachable:
             raise Unreachable(f"{target} cannot be used: {facts.note}")
-        return deployer.plan(want, await deployer.observe(want.name), facts, operation)
+        plan = deployer.plan(want, await deployer.observe(want.name), facts, operation)
+        need = await deployer.need(want) if plan.started else None
+        fit = measured(need, len(plan.started), facts, on_card=want.gpu != "none")
+        return replace(plan, fit=fit)
 
     async def carry_out(self, rollout: Rollout, report: Report, course: Course) -> None:
         """Do every step in order; steps done before a restart are found done.

@@ -19,6 +19,7 @@ from deployers.process.waiting import Waiting
 from deployers.process.weights import Models
 from deployers.protocol import Capabilities, Kind, LogLine, Tools
 from domain.errors import Refused, UnknownName, Unsupported, WorldChanged
+from domain.fit import Need
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
@@ -67,6 +68,11 @@ class ProcessDeployer:
         no_card = want.gpu == "auto" and not facts.gpus
         warnings = ("no graphics card here: it runs on the processor",) if no_card else ()
         return steps.rolling(want, have, operation, warnings)
+
+    async def need(self, want: ServiceSpec) -> Need | None:
+        """What the model's header comes to, once the file is here."""
+        model = self._models.known(want.source)
+        return launch.need(want, model) if model else None
 
     async def apply(self, plan: Plan, report: Report) -> None:
         """Walk the plan's steps; each looks first whether it is done already."""

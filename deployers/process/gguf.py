@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAGIC = b"GGUF"
 
+_ARCHITECTURE, _VOCABULARY = "general.architecture", "tokenizer.ggml.tokens"
 _STRING, _ARRAY = 8, 9
 _SCALARS = {
     0: "B",
@@ -34,10 +36,15 @@ class Header:
     architecture: str | None = None
     context: int | None = None
     """Tokens it was trained to hold."""
+    cache_per_token: int | None = None
+    """Bytes of keys and values one token takes, in 16-bit floats."""
+    buffers_per_token: int | None = None
+    """Bytes of results one token of a batch takes, in 32-bit floats."""
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read up to the trained context length, or to the end of the header where it is absent.
+    """Read up to the vocabulary, which comes after the trained context length, or to the end of
+    the header.
 
     Raises ValueError for a file that is not GGUF or ends in the middle of its header.
     """
@@ -47,31 +54,56 @@ def read_header(file: BinaryIO) -> Header:
     if version not in (2, 3):
         raise ValueError(f"GGUF version {version} is not known")
     _number(file, "Q")  # how many tensors
-    architecture: str | None = None
-    contexts: dict[str, int] = {}
+    found: dict[str, Any] = {}
     for _ in range(min(_number(file, "Q"), _MOST_KEYS)):
-        key = _text(file, _LONGEST_KEY)
-        value = _value(file, _number(file, "I"))
-        if key == "general.architecture" and isinstance(value, str):
-            architecture = value
-        elif key.endswith(".context_length") and isinstance(value, int):
-            contexts[key] = value
-        if f"{architecture}.context_length" in contexts:
-            break
-    return Header(architecture, contexts.get(f"{architecture}.context_length"))
+        key, kind = _text(file, _LONGEST_KEY), _number(file, "I")
+        if key == _VOCABULARY and kind == _ARRAY:
+            inner, count = _number(file, "I"), _number(file, "Q")
+            found[key] = count
+            if f"{found.get(_ARCHITECTURE)}.context_length" in found:
+                break
+            _skip(file, inner, count)
+        else:
+            found[key] = _value(file, kind)
+    return _header(found)
+
+
+def _header(found: dict[str, Any]) -> Header:
+    name = found.get(_ARCHITECTURE)
+    if not isinstance(name, str):
+        return Header()
+
+    def number(key: str) -> int | None:
+        value = found.get(f"{name}.{key}")
+        return value if isinstance(value, int) else None
+
+    vocabulary, embedding = found.get(_VOCABULARY), number("embedding_length")
+    buffers = 4 * (vocabulary + embedding) if vocabulary and embedding else None
+    return Header(name, number("context_length"), _cache(number), buffers)
+
+
+def _cache(number: Callable[[str], int | None]) -> int | None:
+    """Layers x key-value heads x (key + value length) x 2 bytes, as llama.cpp allocates it; None
+    for a model whose layers differ."""
+    layers, heads = number("block_count"), number("attention.head_count")
+    shared, embedding = number("attention.head_count_kv"), number("embedding_length")
+    if not layers or not heads or not embedding or not shared:
+        return None
+    each = embedding // heads
+    lengths = (number("attention.key_length") or each) + (number("attention.value_length") or each)
+    return 2 * layers * shared * lengths
 
 
 def _value(file: BinaryIO, kind: int) -> str | int | float | None:
     if kind == _STRING:
         return _text(file, _LONGEST_TEXT)
     if kind == _ARRAY:
-        _skip_array(file)
+        _skip(file, _number(file, "I"), _number(file, "Q"))
         return None
     return _number(file, _scalar(kind))
 
 
-def _skip_array(file: BinaryIO) -> None:
-    kind, count = _number(file, "I"), _number(file, "Q")
+def _skip(file: BinaryIO, kind: int, count: int) -> None:
     if kind in _SCALARS:
         _exactly(file, struct.calcsize(_SCALARS[kind]) * count)
         return

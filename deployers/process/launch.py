@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from domain.errors import Unsupported
+from domain.fit import Need
 from domain.services import ServiceSpec
 
 MAX_DEFAULT_CONTEXT = 8192
@@ -14,6 +15,8 @@ MAX_DEFAULT_CONTEXT = 8192
 `context`."""
 
 _UNKNOWN_CONTEXT = 2048
+_ENGINE = 40 * 1000 * 1000
+"""Bytes of a server without its model: 36 MB were measured with the smallest one."""
 _SMALL = 64 * 1024 * 1024
 _RANGES = {"parallel": (1, 256), "threads": (1, 1024), "port": (1, 65_535), "batch": (32, 16_384)}
 _PROGRAM = Path(__file__).with_name("serve_gguf.py")
@@ -38,6 +41,9 @@ class ModelFile:
     """Bytes."""
     context: int | None = None
     """Tokens it was trained for, where its header says so."""
+    cache_per_token: int | None = None
+    buffers_per_token: int | None = None
+    """Bytes, as in `gguf.Header`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +78,37 @@ def tuning(spec: ServiceSpec) -> Tuning:
 def command(spec: ServiceSpec, model: ModelFile, host: Host, folder: Path) -> tuple[str, ...]:
     """The whole command line of one replica that keeps its records in `folder`."""
     tuned = tuning(spec)
-    context = spec.context or min(model.context or _UNKNOWN_CONTEXT, MAX_DEFAULT_CONTEXT)
     line = (
         *(host.python, "-P", str(_PROGRAM)),
         *("--replica-dir", str(folder)),
         *("--model", str(model.path)),
         *("--alias", spec.name),
-        *("--context", str(context * tuned.parallel)),
+        *("--context", str(_tokens(spec, model, tuned))),
         *("--parallel", str(tuned.parallel)),
         *("--batch", str(tuned.batch)),
         *("--threads", str(_threads(tuned, model, host))),
         *("--port", str(tuned.port)),
     )
     return (*line, "--gpu-layers", "0") if spec.gpu == "none" else line
+
+
+def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
+    """Memory a replica takes; None where the model's header does not tell.
+
+    The buffers for one batch's results are what llama.cpp reserves for the vocabulary and the
+    embedding, and are most of the rest for a small model.
+    """
+    if model.cache_per_token is None or model.buffers_per_token is None:
+        return None
+    tuned = tuning(spec)
+    tokens = _tokens(spec, model, tuned)
+    overhead = _ENGINE + tuned.batch * model.buffers_per_token
+    return Need(model.size, tokens * model.cache_per_token, overhead, tokens)
+
+
+def _tokens(spec: ServiceSpec, model: ModelFile, tuned: Tuning) -> int:
+    context = spec.context or min(model.context or _UNKNOWN_CONTEXT, MAX_DEFAULT_CONTEXT)
+    return context * tuned.parallel
 
 
 def _threads(tuned: Tuning, model: ModelFile, host: Host) -> int:

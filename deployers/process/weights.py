@@ -72,7 +72,16 @@ class Models:
         """The file a replica is to serve, with what its header says. Raises Refused."""
         path = self._place(source)
         _check_file(path)
-        return ModelFile(path, path.stat().st_size, _header(path).context)
+        said = _header(path)
+        size, cache, buffers = path.stat().st_size, said.cache_per_token, said.buffers_per_token
+        return ModelFile(path, size, said.context, cache, buffers)
+
+    def known(self, source: Source) -> ModelFile | None:
+        """The file as `find` has it; None while it is not here or no model."""
+        try:
+            return self.find(source)
+        except (Refused, Unsupported):
+            return None
 
     def _place(self, source: Source) -> Path:
         check(source)

@@ -12,7 +12,17 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decisions import Approval, Decision, Question, Verdict, Vote
-from fleet.store.tables import decisions, votes
+from domain.operations import State
+from fleet.store.tables import decisions, operations, votes
+
+_LATELY = (
+    sa.select(operations.c.ended_at, decisions.c.begun_at)
+    .join(decisions, decisions.c.operation == operations.c.id)
+    .where(operations.c.service == sa.bindparam("service"))
+    .where(operations.c.state == State.SUCCEEDED.value, decisions.c.begun_at.is_not(None))
+    .order_by(operations.c.filed_order.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,13 @@ class DecisionRecords:
         await self._connection.execute(
             sa.update(decisions).where(decisions.c.operation == operation).values(begun_at=at)
         )
+
+    async def lately(self, service: str) -> float | None:
+        """Seconds the latest change of a service that succeeded took, from when it began; None
+        where none is remembered."""
+        rows = await self._connection.execute(_LATELY, {"service": service})
+        row = rows.one_or_none()
+        return None if row is None else float((row.ended_at - row.begun_at).total_seconds())
 
     async def drop_of(self, names: Iterable[str]) -> None:
         """Forget what was decided about these operations."""

@@ -2,10 +2,11 @@
 
 import pytest
 
-from commands.planned import differences, planned, serving
+from commands.planned import differences, fitting, moves, plan_blocks, planned, serving
 from commands.replies import plain
+from domain.fit import Fit, Need, measured
 from domain.plans import Fingerprint, Plan, Step, StepKind
-from domain.replicas import ReplicaId
+from domain.replicas import Gpu, ReplicaId, TargetFacts
 from domain.services import Placement
 from fleet.rollouts import Rollout
 from tests.fleet.world import spec
@@ -63,7 +64,7 @@ def test_what_is_new_and_what_is_forgotten_is_told_as_such():
 
 
 def test_a_plan_lists_its_steps_and_what_the_target_warns_of():
-    told = plain(planned(rollout(START, ADMIT, warnings=("no GPU here",)), "k3x9ab").blocks)
+    told = plain(planned(rollout(START, ADMIT, warnings=("no GPU here",)), "k3x9ab", None).blocks)
     assert told.splitlines()[0] == "Plan `k3x9ab` for tiny; nothing is changed yet"
     assert "1  a       start tiny-bbbbbb-0" in told
     assert "Note: no GPU here." in told
@@ -71,5 +72,73 @@ def test_a_plan_lists_its_steps_and_what_the_target_warns_of():
 
 
 def test_nothing_to_do_is_one_line():
-    told = planned(rollout(Step(StepKind.VERIFY)), "k3x9ab")
+    told = planned(rollout(Step(StepKind.VERIFY)), "k3x9ab", None)
     assert told.blocks == ("Plan for tiny: it already is like that, nothing would be done",)
+
+
+@pytest.mark.parametrize(
+    ("steps", "alive", "told"),
+    [
+        ((START, ADMIT), (), "Starts tiny-bbbbbb-0"),
+        ((START, STOP), (OLD_REPLICA,), "Starts tiny-bbbbbb-0; stops tiny-aaaaaa-0"),
+        ((START,), (OLD_REPLICA,), "Starts tiny-bbbbbb-0; 1 stays as it is"),
+        ((), (OLD_REPLICA, NEW_REPLICA), "2 stay as they are"),
+        ((), (), "No replica starts or stops"),
+    ],
+)
+def test_what_starts_stops_and_stays_is_told(steps, alive, told):
+    assert moves(rollout(*steps, alive=alive)) == told
+
+
+NEED = Need(weights=400_000_000, cache=50_000_000, overhead=300_000_000, tokens=8192)
+CARD = Gpu("a card", 24_000_000_000, 20_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "free", "cards", "on_card", "told"),
+    [
+        (
+            1,
+            4_000_000_000,
+            (),
+            True,
+            "Fits on a: 400.0 MB weights + 50.0 MB for 8192 tokens + 300.0 MB engine = 750.0 MB "
+            "of 4.0 GB free memory",
+        ),
+        (
+            2,
+            1_000_000_000,
+            (),
+            False,
+            "May not fit on a: 2 × (400.0 MB weights + 50.0 MB for 8192 tokens + 300.0 MB engine) "
+            "= 1.5 GB of 1.0 GB free memory",
+        ),
+        (
+            1,
+            1,
+            (CARD,),
+            True,
+            "Fits on a: 400.0 MB weights + 50.0 MB for 8192 tokens + 300.0 MB engine = 750.0 MB "
+            "of 20.0 GB free graphics memory",
+        ),
+    ],
+)
+def test_whether_it_fits_is_shown_as_a_sum(replicas, free, cards, on_card, told):
+    facts = TargetFacts("a", "process", True, memory_free=free, gpus=cards)
+    fit = measured(NEED, replicas, facts, on_card=on_card)
+    assert isinstance(fit, Fit)
+    assert fitting("a", fit) == told
+
+
+@pytest.mark.parametrize(
+    ("need", "replicas", "free"), [(None, 1, 9), (NEED, 0, 9), (NEED, 1, None)]
+)
+def test_what_cannot_be_told_is_left_out(need, replicas, free):
+    facts = TargetFacts("a", "process", True, memory_free=free)
+    assert measured(need, replicas, facts, on_card=False) is None
+
+
+def test_how_long_the_latest_change_took_is_told():
+    assert "tiny serves throughout. Its latest change took 11 s." in plan_blocks(
+        rollout(START, ADMIT), 11
+    )

@@ -43,6 +43,35 @@ def test_they_are_found_behind_arrays_and_in_any_order():
     )
 
 
+def number(key: bytes, value: int) -> bytes:
+    return pair(b"qwen2." + key, 4, struct.pack("<I", value))
+
+
+SHAPE = (
+    number(b"block_count", 24),
+    number(b"embedding_length", 896),
+    number(b"attention.head_count", 14),
+    number(b"attention.head_count_kv", 2),
+)
+
+
+def test_what_a_token_takes_is_reckoned_from_the_shape():
+    found = read_header(header(ARCHITECTURE, CONTEXT, *SHAPE, TOKENS))
+    assert found == Header("qwen2", 32_768, 2 * 24 * 2 * (64 + 64), 4 * (2 + 896))
+
+
+def test_heads_may_have_lengths_of_their_own():
+    lengths = number(b"attention.key_length", 192), number(b"attention.value_length", 128)
+    found = read_header(header(ARCHITECTURE, CONTEXT, *SHAPE, *lengths, TOKENS))
+    assert found.cache_per_token == 2 * 24 * 2 * (192 + 128)
+
+
+def test_layers_that_differ_are_not_reckoned():
+    each = pair(b"qwen2.attention.head_count_kv", 9, struct.pack("<IQ2I", 4, 2, 8, 1))
+    found = read_header(header(ARCHITECTURE, CONTEXT, *SHAPE[:3], each, TOKENS))
+    assert (found.context, found.cache_per_token) == (32_768, None)
+
+
 def test_the_context_of_another_architecture_does_not_count():
     other = pair(b"clip.context_length", 4, struct.pack("<I", 77))
 
@@ -71,5 +100,6 @@ def test_the_model_that_comes_along_can_be_read():
     with Path(weights.__file__).with_name("models").joinpath("tiny-ops.gguf").open("rb") as file:
         found = read_header(file)
 
-    assert found.architecture == "llama"
-    assert found.context is not None
+    assert (found.architecture, found.context) == ("llama", 1024)
+    assert found.cache_per_token == 2 * 4 * 5 * (32 + 32)
+    assert found.buffers_per_token == 4 * (1024 + 160)

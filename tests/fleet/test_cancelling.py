@@ -37,6 +37,9 @@ class Hanging:
     def plan(self, *words):
         return self._real.plan(*words)
 
+    async def need(self, want):
+        return await self._real.need(want)
+
     async def apply(self, plan, report):
         await self._perhaps("apply", plan.steps[0].kind)
         await self._real.apply(plan, report)
