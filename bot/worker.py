@@ -12,6 +12,7 @@ from bot.ending import Ending
 from bot.matrix.content import Content, told
 from bot.matrix.live_reply import LiveReply
 from bot.matrix.outbox import Outbox
+from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
@@ -21,6 +22,8 @@ from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
 from domain.progress import Progress
 from fleet.keeper import SENDER as KEEPER
+from fleet.rollouts import Rollout
+from fleet.store.database import Transaction
 from fleet.store.messages import key_of
 
 log = structlog.get_logger()
@@ -145,6 +148,8 @@ class Worker:
             kept = kept or operation
             await tx.operations.ended(operation.id, state, reply.summary[:500], now)
             messages = await Ending(kept, reply, state, deps.prefix).keep(tx, now)
+            targets = await _planned_for(tx, kept)
+            await tx.audit.append(ended(kept, reply, state, now, self._grammar, targets))
         for message in messages:
             self._outbox.deliver(message, final=True)
         deps.cancellations.forget(operation.id)
@@ -169,6 +174,12 @@ class Worker:
 
     def _content(self, operation: Operation, blocks: Sequence[Block], state: State) -> Content:
         return told(blocks, operation, state, self._deps.prefix)
+
+
+async def _planned_for(tx: Transaction, operation: Operation) -> list[str]:
+    """The targets a change was planned for, if it got that far."""
+    kept = await tx.operations.rollout(operation.id) if operation.changes else None
+    return [plan.target for plan in Rollout.from_json(kept).plans] if kept else []
 
 
 def _expired(operation: Operation) -> Reply:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
+from fleet.store.audit import Audit, Mirror
 from fleet.store.files import Files
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -32,7 +33,7 @@ from fleet.store.turns import Turns
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -49,9 +50,10 @@ class Transaction:
     sealed: Sealed
     rooms: Rooms
     locks: Locks
+    audit: Audit
 
     @classmethod
-    def over(cls, connection: AsyncConnection) -> Transaction:
+    def over(cls, connection: AsyncConnection, mirror: Mirror | None = None) -> Transaction:
         """The repositories, all on one connection."""
         return cls(
             Operations(connection),
@@ -63,6 +65,7 @@ class Transaction:
             Sealed(connection),
             Rooms(connection),
             Locks(connection),
+            Audit(connection, mirror),
         )
 
 
@@ -74,6 +77,8 @@ class Store:
         self._lock = lock
         self._connection = engine.connect()
         self._turn = asyncio.Lock()
+        self.mirror: Mirror | None = None
+        """Where records of the audit are repeated, if anywhere."""
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -120,11 +125,15 @@ class Store:
         """
         async with self._turn:
             try:
-                yield Transaction.over(self._connection)
+                tx = Transaction.over(self._connection, self.mirror)
+                yield tx
                 await finished(self._connection.commit())
             except BaseException:
                 await finished(self._connection.rollback())
                 raise
+        if self.mirror is not None:
+            for message in tx.audit.mirrored:
+                self.mirror.deliver(message)
 
     async def flaw(self) -> str:
         """What is wrong with the state; "" while it can be used."""

@@ -141,3 +141,13 @@ room_successors = sa.Table(
     sa.Column("successor", sa.String, nullable=False),
     sa.Column("at", Moment, nullable=False),
 )
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("notable", sa.Boolean, nullable=False),
+    sa.Column("previous", sa.String, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
