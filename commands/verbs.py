@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from commands import about, deploy, history, infer, lock, logs, ops, scale, status, stop, targets
+from commands import (
+    about,
+    audit,
+    deploy,
+    history,
+    infer,
+    lock,
+    logs,
+    ops,
+    scale,
+    status,
+    stop,
+    targets,
+)
 from commands.can import can_verb
 from commands.help import help_verb
 from commands.verb import AnyVerb
@@ -29,6 +42,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         lock.LOCKS,
         ops.OPS,
         ops.CANCEL,
+        audit.VERB,
         targets.VERB,
         about.PING,
         about.WHOAMI,

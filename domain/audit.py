@@ -106,14 +106,15 @@ class Record:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every field as JSON has it."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return found | {"at": stamp(self.at)}
+        """As JSON has it, without the fields that say nothing."""
+        found = ((name, getattr(self, name)) for name in self.__slots__)
+        said = {name: value for name, value in found if value not in (None, "", ())}
+        return said | {"at": stamp(self.at)}
 
     @classmethod
     def of_values(cls, values: Mapping[str, Any]) -> Self:
-        """Read back; keys of a later release are passed over. Raises KeyError, TypeError and
-        ValueError for what never was a record."""
+        """Read back; keys of a later release are passed over. Raises KeyError, TypeError,
+        AttributeError or ValueError for what never was a record."""
         known = {name: values[name] for name in cls.__slots__ if name in values}
         known["kind"] = Kind(known["kind"])
         known["at"] = datetime.fromisoformat(known["at"])

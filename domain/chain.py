@@ -66,8 +66,11 @@ class Entry:
 
     @property
     def record(self) -> Record:
-        """What it says. Raises ValueError, KeyError and TypeError for what is no record."""
-        return Record.of_values(json.loads(self.text))
+        """What it says. Raises ValueError for what is no record."""
+        try:
+            return Record.of_values(json.loads(self.text))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("it is no record") from error
 
     @property
     def intact(self) -> bool:

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from deployers import registry
 from ops_config.settings import (
     AccessSettings,
+    AuditSettings,
     EnvironmentSettings,
     MatrixSettings,
     MonitoringSettings,
@@ -31,6 +32,7 @@ _SECTIONS: tuple[tuple[str, str | None, type[BaseModel]], ...] = (
     ("rooms", "#ops:example.org", RoomSettings),
     ("access", None, AccessSettings),
     ("monitoring", None, MonitoringSettings),
+    ("audit", None, AuditSettings),
 )
 
 _BUILTIN_KINDS = ("process", "rehearsal")
