@@ -93,7 +93,12 @@ def _arguments(rest: str, talk: bool, request: object) -> str:
 
 
 def _asked_for(request: object) -> tuple[str, ...]:
-    return tuple(target for target, _ in getattr(request, "target", None) or ())
+    match getattr(request, "target", None):
+        case str(target):
+            return (target,)
+        case tuple(placements):
+            return tuple(target for target, _ in placements)
+    return ()
 
 
 def _why(reply: Reply, *, told: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -106,9 +106,9 @@ class Record:
 
     @property
     def values(self) -> dict[str, Any]:
-        """As JSON has it, without the fields that say nothing."""
+        """As JSON has it, without the fields of which there is nothing to say."""
         found = ((name, getattr(self, name)) for name in self.__slots__)
-        said = {name: value for name, value in found if value not in (None, "", ())}
+        said = {name: value for name, value in found if value != _NOTHING[name]}
         return said | {"at": stamp(self.at)}
 
     @classmethod
@@ -121,6 +121,9 @@ class Record:
         for name in ("targets", "approvers"):
             known[name] = tuple(known.get(name, ()))
         return cls(**known)
+
+
+_NOTHING = {each.name: each.default for each in fields(Record)}
 
 
 def canonical(values: Mapping[str, Any]) -> str:
