@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from domain.chain import Entry
 from domain.errors import ConfigError
+from fleet.store.at_once import connect_to_read
 from fleet.store.audit import Audit
 
 PAGE = 1000
@@ -20,9 +21,8 @@ PAGE = 1000
 async def records_in(path: Path) -> AsyncIterator[Entry]:
     """Every record of the audit, oldest first, those that are added meanwhile included. Raises
     ConfigError when they cannot be read."""
-    query = {"mode": "ro", "uri": "true"}
-    url = sa.URL.create("sqlite+aiosqlite", database=f"file:{quote(str(path))}", query=query)
-    engine = create_async_engine(url, poolclass=NullPool)
+    creator = partial(connect_to_read, path)
+    engine = create_async_engine("sqlite+aiosqlite://", poolclass=NullPool, async_creator=creator)
     try:
         async with engine.connect() as connection:
             audit, last = Audit(connection), 0

@@ -157,6 +157,17 @@ async def test_a_secret_in_place_of_the_verb_is_masked(desk):
     assert (await only(desk)).verb == "•••"
 
 
+@pytest.mark.parametrize("text", [f"stop tiny {TOKEN}", f"stop {TOKEN}", f"deploy x {TOKEN}"])
+async def test_a_secret_that_got_further_is_masked_wherever_it_would_be_kept(desk, text):
+    """As an operation has it that an older release filed, which knew fewer shapes of secrets."""
+    at = desk.world.clock.now()
+    old = Operation(operation_id("$old"), "$old", ROOM, ANN, text, at, changes=True)
+    await desk.intake.file_own(old)
+    await desk.ends(old.id)
+    assert "•••" in (await only(desk)).arguments
+    assert TOKEN not in str(await only(desk))
+
+
 async def test_a_command_in_the_clear_is_kept_as_declined_once(desk):
     exposed = replace(desk.message("!remove tiny"), exposed=True)
     for token in ("s1", "s2"):

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import sqlite3
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 import yaml
@@ -141,6 +144,23 @@ async def test_an_export_holds_every_record_and_verifies_by_itself(cli, past, tm
     assert "records: 4" in (await cli("verify", "--file", str(file)))[1]
     known = Entry.of_line(lines[1]).head.short
     assert (await cli("verify", "--file", str(file), "--head", known))[0] == 0
+
+
+async def test_an_export_can_be_followed_without_us_as_the_page_says(cli, past):
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    lines = await exported(cli)
+
+    async def follow(text):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program), stdin=PIPE, stderr=PIPE, env={"PYTHONUTF8": "1"}
+        )
+        _, error = await process.communicate(text.encode())
+        return error.decode()
+
+    assert await follow("\n".join(lines)) == ""
+    assert "record 3 was changed" in await follow("\n".join(lines).replace("bob", "eve"))
+    assert "record 3 does not follow" in await follow("\n".join([lines[0], *lines[2:]]))
 
 
 @pytest.mark.parametrize(
