@@ -128,8 +128,9 @@ _NOTHING = {each.name: each.default for each in fields(Record)}
 
 def canonical(values: Mapping[str, Any]) -> str:
     """JSON in the one form that is hashed: keys in order, no spaces, nothing escaped that need
-    not be."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    not be. Halves of characters, which UTF-8 does not have, become `?`."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace").decode()
 
 
 def stamp(at: datetime) -> str:

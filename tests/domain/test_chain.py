@@ -142,6 +142,13 @@ def test_a_line_that_is_no_record_is_refused(line):
         Entry.of_line(line)
 
 
+def test_what_no_database_keeps_is_mended_before_it_is_hashed():
+    entries = linked([record(why="\ud800", arguments="\0")])
+    assert verify(entries) is None
+    assert (entries[0].record.why, entries[0].record.arguments) == ("?", "\0")
+    assert "\0" not in entries[0].text
+
+
 def test_a_half_of_a_character_is_a_break_and_no_crash():
     (entry,) = linked([record()])
     line = entry.line.replace("ping", "\\ud800")
