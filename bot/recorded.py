@@ -64,12 +64,12 @@ def declined(refused: Declined, at: datetime) -> Record:
     )
 
 
-def _outcome(reply: Reply, state: State) -> Outcome:
+def _outcome(reply: Reply, state: State) -> str:
     if state is State.FAILED and isinstance(reply.error, NotPermitted):
         return Outcome.DENIED
     if state is State.FAILED and isinstance(reply.error, UsageError):
         return Outcome.NOT_UNDERSTOOD
-    return Outcome(state.value)
+    return state.value
 
 
 def _parsed(operation: Operation, grammar: Grammar, rest: str) -> Parsed | None:

@@ -77,7 +77,7 @@ class Record:
 
     @classmethod
     def of_operation(
-        cls, operation: Operation, at: datetime, outcome: Outcome, *, acts: bool, **more: Any
+        cls, operation: Operation, at: datetime, outcome: str, *, acts: bool, **more: Any
     ) -> Self:
         """The record of an operation that ended then. `acts` is False for what only looks or
         talks; `more` are further fields: verb, arguments, service, targets, plan, approvers, why.

@@ -2,15 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from bot.matrix.session import Reading
 from bot.mirroring import AUDIT, mirror
+from bot.recorded import ended
+from commands.grammar import Grammar
+from commands.replies import Reply
 from commands.rooms import RoomBook
+from commands.verbs import all_verbs
 from domain.access import Policy
+from domain.audit import Outcome
 from domain.chain import verify
-from domain.operations import Operation, operation_id
+from domain.operations import Operation, State, operation_id
 from fleet.keeper import SENDER
 from tests.fleet.world import until
 
@@ -88,6 +94,15 @@ async def test_an_expired_command_is_told_apart(desk):
     record = await only(desk)
     assert (record.outcome, record.verb) == ("expired", "deploy")
     assert record.seconds >= 601
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_an_operation_ends_in_is_an_outcome(state):
+    """Were one not, its operation could never end."""
+    operation = Operation("abcdef", "$1", ROOM, ANN, "ping", datetime.now(UTC), changes=False)
+    record = ended(operation, Reply.done("pong"), state, datetime.now(UTC), Grammar(all_verbs()))
+    assert record.outcome == state.value
+    assert not state.ended or Outcome(record.outcome)
 
 
 async def test_a_cancelled_one_and_what_cancelled_it_are_both_there(desk, world):
