@@ -1,4 +1,4 @@
-"""The command line: run, demo, check, sample-config, schema, version.
+"""The command line: run, demo, check, audit, sample-config, schema, version.
 
 Exit codes: 0 for success, 1 for failure, 2 for wrong usage or configuration.
 """
@@ -22,19 +22,23 @@ CONFIG = click.option(
 
 
 class Commands(click.Group):
-    """The commands; `demo` brings much along and is imported when it is asked for."""
+    """The commands; some bring much along and are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, for help."""
-        return sorted([*super().list_commands(ctx), "demo"])
+        return sorted([*super().list_commands(ctx), "audit", "demo"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name."""
-        if cmd_name != "demo":
-            return super().get_command(ctx, cmd_name)
-        from bot.demo.command import demo
+        if cmd_name == "demo":
+            from bot.demo.command import demo
 
-        return demo
+            return demo
+        if cmd_name == "audit":
+            from bot.audit_command import audit
+
+            return audit
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

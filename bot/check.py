@@ -75,7 +75,8 @@ async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: boo
     api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
     try:
         position = await log_in(api, store, given, SystemClock())
-        rooms = [await _room(api, name) for name in (*settings.rooms, matrix.admin_room) if name]
+        named = (*settings.rooms, matrix.admin_room, settings.audit.mirror_room)
+        rooms = [await _room(api, name) for name in named if name]
         device = await _device(api, recovery, given.password, new=new)
     finally:
         await api.aclose()

@@ -28,6 +28,7 @@ from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
 from bot.matrix.upgrades import Upgrades
+from bot.mirroring import mirror
 from bot.parts import (
     credentials,
     key_store,
@@ -152,7 +153,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 async def _room_book(settings: Settings, api: MatrixApi, store: Store) -> RoomBook:
     """What is known of rooms so far."""
-    book = RoomBook(policy(settings), api.name, settings.matrix.admin_room)
+    told_in = settings.matrix.admin_room, settings.audit.mirror_room
+    book = RoomBook(policy(settings), api.name, *told_in)
     async with store.transaction() as tx:
         for room, successor in (await tx.rooms.successors()).items():
             book.succeeded(room, successor)
@@ -177,6 +179,7 @@ def _people(
     max_age = timedelta(seconds=matrix.max_command_age)
     worker = Worker(grammar, deps, outbox, max_age)
     store, clock = deps.store, deps.clock
+    store.mirror = mirror(deps.rooms, outbox) if settings.audit.mirror_room else None
 
     async def answered() -> None:
         await worker.quiet(TALK)

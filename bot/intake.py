@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import structlog
 
+from bot import recorded
 from bot.declined import Declined
 from bot.matrix.answers import RateLimited
 from bot.matrix.content import brief, notice, tells_the_end
@@ -83,7 +85,7 @@ class Intake:
             notices = [said for each in reading.sealed if (said := await self._notice(tx, each))]
             withdrawn: list[str] = []
             for refused in declined:
-                notices += await _answered_once(tx, refused)
+                notices += await _answered_once(tx, refused, self._clock.now())
             for each in reading.redactions:
                 notices += await _taken_away(tx, each)
                 withdrawn += await _taken_back(tx, each)
@@ -131,9 +133,10 @@ class Intake:
         return await tx.messages.want(key, event.room, notice(text))
 
 
-async def _answered_once(tx: Transaction, refused: Declined) -> list[Said]:
+async def _answered_once(tx: Transaction, refused: Declined, now: datetime) -> list[Said]:
     if await tx.messages.get(refused.key) is not None:
         return []
+    await tx.audit.append(recorded.declined(refused, now))
     return [await tx.messages.want(refused.key, refused.message.room, refused.answer)]
 
 

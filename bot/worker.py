@@ -12,6 +12,7 @@ from bot.ending import Ending
 from bot.matrix.content import Content, told
 from bot.matrix.live_reply import LiveReply
 from bot.matrix.outbox import Outbox
+from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
@@ -145,6 +146,8 @@ class Worker:
             kept = kept or operation
             await tx.operations.ended(operation.id, state, reply.summary[:500], now)
             messages = await Ending(kept, reply, state, deps.prefix).keep(tx, now)
+            asked = await tx.decisions.get(operation.id) if operation.changes else None
+            await tx.audit.append(ended(kept, reply, state, now, self._grammar, asked))
         for message in messages:
             self._outbox.deliver(message, final=True)
         deps.cancellations.forget(operation.id)

@@ -100,6 +100,7 @@ APPROVE = Verb(
     request=Approve,
     handle=approve,
     role=Role.VIEWER,
+    acts=True,
     params=(argument("op", click.STRING),),
     notes=(
         "Whose yes counts, and how many it takes, stands in the message that asks: see "
@@ -115,6 +116,7 @@ DENY = Verb(
     request=Deny,
     handle=deny,
     role=Role.VIEWER,
+    acts=True,
     params=(
         argument("op", click.STRING),
         click.Argument(["why"], nargs=-1, required=False, metavar="WHY..."),

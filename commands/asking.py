@@ -79,6 +79,8 @@ class Asking:
             self.approval,
             now,
             now + timedelta(seconds=self.approval.within),
+            rollout.want.name,
+            tuple(plan.target for plan in rollout.plans),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import click
@@ -88,7 +88,7 @@ async def _answer(
                 said = _told(said, part, report)
     except Broken as error:
         failure = Reply.failed(f"infer {request.name}", error)
-        return Reply(False, (Verbatim(said.strip()), *failure.blocks)), ""
+        return replace(failure, blocks=(Verbatim(said.strip()), *failure.blocks)), ""
     except Unreachable as error:
         error.standing = _standing((await deps.fleet.survey.status(request.name))[0])
         raise

@@ -81,6 +81,7 @@ CANCEL = Verb(
     request=Cancel,
     handle=cancel,
     role=Role.VIEWER,
+    acts=True,
     params=(argument("op", click.STRING),),
     notes=("Your own operations, or as an operator anybody's.",),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html as _html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from domain.errors import OpsError, Unhealthy
 from domain.progress import Progress
@@ -47,6 +47,8 @@ class Reply:
     ok: bool
     blocks: tuple[Block, ...]
     cancelled: bool = False
+    error: OpsError | None = field(default=None, compare=False)
+    """What was raised, for the audit."""
 
     @classmethod
     def done(cls, *blocks: Block) -> Reply:
@@ -61,7 +63,8 @@ class Reply:
         evidence: tuple[Block, ...] = ()
         if isinstance(error, Unhealthy) and error.failure.evidence:
             evidence = (Code("\n".join(error.failure.evidence)),)
-        return cls(False, (f"✗ {what}: {told}" if what else f"✗ {told}", *evidence))
+        lines = (f"✗ {what}: {told}" if what else f"✗ {told}", *evidence)
+        return cls(False, lines, error=error)
 
     @property
     def summary(self) -> str:

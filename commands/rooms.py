@@ -19,6 +19,7 @@ class RoomBook:
         rules: Policy,
         name: Callable[[str], str] = lambda room: "",
         admin_room: str | None = None,
+        audit_room: str | None = None,
     ) -> None:
         self.policy = rules
         self.name = name
@@ -26,24 +27,25 @@ class RoomBook:
         self._rules = rules
         """Its rooms go by the names the configuration gives them: ids and aliases."""
         self._admin_room = admin_room
+        self._audit_room = audit_room
         self._ids: dict[str, str] = {}
         self._successors: dict[str, str] = {}
 
     @property
     def aliases(self) -> tuple[str, ...]:
         """The aliases in the configuration."""
-        names = (*self._rules.rooms, self._admin_room or "")
+        names = (*self._rules.rooms, self._admin_room or "", self._audit_room or "")
         return tuple(name for name in names if name.startswith("#"))
 
     @property
     def admin_room(self) -> str | None:
         """Where to tell those who look after the bot; None when that is nowhere."""
-        room = self._admin_room
-        if room is not None:
-            room = self._ids.get(room, None if room.startswith("#") else room)
-        while room in self._successors:
-            room = self._successors[room]
-        return room
+        return self._now(self._admin_room)
+
+    @property
+    def audit_room(self) -> str | None:
+        """Where records of the audit are told; None when that is nowhere."""
+        return self._now(self._audit_room)
 
     def found(self, alias: str, room: str) -> None:
         """An alias stands for this room now."""
@@ -59,6 +61,15 @@ class RoomBook:
     def successor(self, room: str) -> str | None:
         """What a room goes on as, if it was upgraded."""
         return self._successors.get(room)
+
+    def _now(self, name: str | None) -> str | None:
+        """The id of the room that a name in the configuration stands for by now."""
+        room = name
+        if name is not None and name.startswith("#"):
+            room = self._ids.get(name)
+        while room in self._successors:
+            room = self._successors[room]
+        return room
 
     def _settle(self) -> None:
         listed = {self._ids.get(name, name): place for name, place in self._rules.rooms.items()}

@@ -73,6 +73,9 @@ class Verb(Generic[R]):
     params: tuple[click.Parameter, ...] = ()
     changes: bool = False
     """True when it changes what runs: then it is listed by `!ops`."""
+    acts: bool = False
+    """True when it has effect without changing what runs, as a lock has: then the audit shows
+    it too."""
     prose: str | None = None
     """The field that takes the rest of the message as it was typed."""
     hidden: bool = False

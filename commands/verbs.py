@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from commands import (
     about,
     approve,
+    audit,
     deploy,
     history,
     infer,
@@ -45,6 +46,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         ops.CANCEL,
         approve.APPROVE,
         approve.DENY,
+        audit.VERB,
         targets.VERB,
         about.PING,
         about.WHOAMI,

@@ -59,6 +59,9 @@ class Question:
     approval: Approval
     asked_at: datetime
     until: datetime
+    service: str = ""
+    targets: tuple[str, ...] = ()
+    """What the plan is about."""
 
 
 @dataclass(frozen=True, slots=True)

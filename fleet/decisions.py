@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import replace
 from typing import Protocol
 
+from domain.audit import Record, excerpt
 from domain.clock import Clock
 from domain.decisions import Decision, Question, Verdict, Vote, decided
+from domain.operations import Operation
 from fleet.rollouts import Rollout
 from fleet.store.database import Store, Transaction
 from fleet.store.decisions import DecisionRecord
@@ -104,4 +106,36 @@ class Decisions:
         self, tx: Transaction, record: DecisionRecord, ended: Decision
     ) -> DecisionRecord:
         await tx.decisions.decide(ended)
+        operation = await tx.operations.get(ended.operation)
+        if record.question.approval.asks and operation is not None:
+            who = await _whose(tx, ended)
+            await tx.audit.append(_recorded(operation, record.question, ended, who))
         return replace(record, decision=ended)
+
+
+async def _whose(tx: Transaction, ended: Decision) -> str:
+    """Who settled it: the last who was needed, who said no, who cancelled, or the clock."""
+    match ended.verdict:
+        case Verdict.GRANTED | Verdict.DENIED:
+            return ended.by[-1]
+        case Verdict.CANCELLED:
+            return await tx.operations.cancelled_by(ended.operation) or "nobody"
+        case _:
+            return "clock"
+
+
+def _recorded(operation: Operation, question: Question, ended: Decision, who: str) -> Record:
+    return Record.of_decision(
+        operation,
+        ended.at,
+        who,
+        ended.verdict.value,
+        verb=operation.verb,
+        arguments=excerpt(operation.text.partition(operation.verb)[2]),
+        service=question.service,
+        targets=question.targets,
+        plan=ended.plan,
+        approvers=ended.by,
+        why=excerpt(ended.why),
+        seconds=round((ended.at - question.asked_at).total_seconds(), 3),
+    )

@@ -17,6 +17,7 @@ from deployers import registry
 from ops_config.settings import (
     AccessSettings,
     ApprovalSettings,
+    AuditSettings,
     EnvironmentSettings,
     MatrixSettings,
     MonitoringSettings,
@@ -32,6 +33,7 @@ _SECTIONS: tuple[tuple[str, str | None, type[BaseModel]], ...] = (
     ("rooms", "#ops:example.org", RoomSettings),
     ("access", None, AccessSettings),
     ("monitoring", None, MonitoringSettings),
+    ("audit", None, AuditSettings),
 )
 
 _WITHIN: dict[str, tuple[tuple[str, type[BaseModel]], ...]] = {

@@ -225,6 +225,14 @@ class MonitoringSettings(Section):
         return value
 
 
+class AuditSettings(Section):
+    """The record of everything that was asked of the bot. It is kept in any case, and for good."""
+
+    mirror_room: str | None = Field(None, pattern=r"^[#!]\S+$", examples=["#audit:example.org"])
+    """A room, by id or alias, where each change, decision and denial is told in a line that holds
+    its hash. Invite the bot there. Who keeps such a hash can prove what came before it."""
+
+
 def _target(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value
@@ -258,6 +266,8 @@ class Settings(Section):
     """Where services can run, by name."""
     monitoring: MonitoringSettings = MonitoringSettings()
     """How closely the bot looks."""
+    audit: AuditSettings = AuditSettings()
+    """The record of everything that was asked of the bot."""
 
     @model_validator(mode="after")
     def _no_command_runs_twice(self) -> Settings:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiosqlite
 
@@ -30,3 +31,14 @@ async def connect(path: Path) -> aiosqlite.Connection:
     """Open the file, for one user at a time: statements and commits never overlap."""
     connector = partial(sqlite3.connect, path, check_same_thread=False)
     return await AtOnce(connector, iter_chunk_size=64)
+
+
+async def connect_to_read(path: Path) -> aiosqlite.Connection:
+    """Open a file that is there, for reading only. Raises sqlite3.OperationalError.
+
+    It is opened here and handed over: where opening fails in its thread, aiosqlite lets that thread
+    run on and fail once more when the loop is closed.
+    """
+    where = f"file:{quote(str(path))}?mode=ro"
+    opened = sqlite3.connect(where, uri=True, check_same_thread=False)
+    return await AtOnce(lambda: opened, iter_chunk_size=64)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
+from fleet.store.audit import Audit, Mirror
 from fleet.store.decisions import DecisionRecords
 from fleet.store.files import Files
 from fleet.store.locks import Locks
@@ -51,9 +52,10 @@ class Transaction:
     rooms: Rooms
     locks: Locks
     decisions: DecisionRecords
+    audit: Audit
 
     @classmethod
-    def over(cls, connection: AsyncConnection) -> Transaction:
+    def over(cls, connection: AsyncConnection, mirror: Mirror | None = None) -> Transaction:
         """The repositories, all on one connection."""
         return cls(
             Operations(connection),
@@ -66,6 +68,7 @@ class Transaction:
             Rooms(connection),
             Locks(connection),
             DecisionRecords(connection),
+            Audit(connection, mirror),
         )
 
 
@@ -77,6 +80,8 @@ class Store:
         self._lock = lock
         self._connection = engine.connect()
         self._turn = asyncio.Lock()
+        self.mirror: Mirror | None = None
+        """Where records of the audit are repeated, if anywhere."""
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -123,11 +128,15 @@ class Store:
         """
         async with self._turn:
             try:
-                yield Transaction.over(self._connection)
+                tx = Transaction.over(self._connection, self.mirror)
+                yield tx
                 await finished(self._connection.commit())
             except BaseException:
                 await finished(self._connection.rollback())
                 raise
+        if self.mirror is not None:
+            for message in tx.audit.mirrored:
+                self.mirror.deliver(message)
 
     async def flaw(self) -> str:
         """What is wrong with the state; "" while it can be used."""

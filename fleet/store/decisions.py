@@ -50,6 +50,7 @@ class DecisionRecords:
         """
         values = {name: getattr(question, name) for name in Question.__dataclass_fields__}
         values["approval"] = asdict(question.approval)
+        values["targets"] = list(question.targets)
         nobody = decisions.c.verdict == Verdict.NOT_NEEDED.value
         statement = insert(decisions).values(values)
         await self._connection.execute(
@@ -128,6 +129,8 @@ def _question(row: sa.Row[Any]) -> Question:
         Approval(**row.approval),
         row.asked_at,
         row.until,
+        row.service,
+        tuple(row.targets),
     )
 
 

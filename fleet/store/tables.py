@@ -152,6 +152,8 @@ decisions = sa.Table(
     sa.Column("approval", sa.JSON, nullable=False),
     sa.Column("asked_at", Moment, nullable=False),
     sa.Column("until", Moment, nullable=False),
+    sa.Column("service", sa.String, nullable=False),
+    sa.Column("targets", sa.JSON, nullable=False),
     sa.Column("verdict", sa.String, nullable=True),
     sa.Column("decided_by", sa.JSON, nullable=True),
     sa.Column("decided_at", Moment, nullable=True),
@@ -169,4 +171,14 @@ votes = sa.Table(
     sa.Column("at", Moment, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("withdrawn", sa.Boolean, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("notable", sa.Boolean, nullable=False),
+    sa.Column("previous", sa.String, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
 )

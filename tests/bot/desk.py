@@ -27,11 +27,16 @@ from inference.asking import Models
 from inference.client import Timeouts
 from tests.fleet.world import World
 
-from .homeserver import ANN, ME, ROOM, Homeserver
+from .homeserver import ANN, ME, ROOM, ROOT, Homeserver
 
 PROD = Environment("prod", ("a",), "a")
 POLICY = Policy(
-    {Role.VIEWER: Subjects(("@*:example.org",)), Role.OPERATOR: Subjects((ANN,))}, {ROOM: PROD}
+    {
+        Role.VIEWER: Subjects(("@*:example.org",)),
+        Role.OPERATOR: Subjects((ANN,)),
+        Role.ADMIN: Subjects((ROOT,)),
+    },
+    {ROOM: PROD},
 )
 ENDED = {state.value for state in State if state.ended}
 

@@ -11,6 +11,7 @@ from typing import Any
 from bot.matrix.news import Invitation, Page, Sync, Timeline
 
 ME, ANN, ROOM, OTHER = "@gantry:example.org", "@ann:example.org", "!ops:x", "!other:x"
+ROOT = "@root:example.org"
 
 
 @dataclass(frozen=True)

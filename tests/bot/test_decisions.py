@@ -312,6 +312,22 @@ async def test_a_thumb_under_what_asks_nothing_means_nothing(desk, homeserver):
     assert await desk.operation(await reacts(desk, event)) is None
 
 
+async def test_what_was_decided_is_on_record_with_the_plan_and_who_was_for_it(desk, world):
+    asking(desk, deploy=Approval(quorum=2))
+    name, _ = await waits(desk)
+    await says(desk, f"!approve {name}", BOB)
+    await says(desk, f"!approve {name}", CY)
+    await ends(desk, name)
+    async with world.store.transaction() as tx:
+        entries = await tx.audit.after(0, 50)
+        plan = (await tx.decisions.get(name)).question.plan
+    [decision] = [e.record for e in entries if e.record.kind == "decision"]
+    assert (decision.mxid, decision.outcome, decision.plan) == (CY, "granted", plan)
+    assert (decision.approvers, decision.targets) == ((BOB, CY), ("a",))
+    [deploy] = [e.record for e in entries if e.record.operation == name and e.record != decision]
+    assert (deploy.operation, deploy.plan, deploy.approvers) == (name, plan, (BOB, CY))
+
+
 # Applying plans
 
 

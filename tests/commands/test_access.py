@@ -32,6 +32,7 @@ PEOPLE = {
 LOOKING = {"infer", "status", "history", "diff", "ops", "cancel", "targets", "can", "locks"}
 LOOKING |= {"ping", "whoami", "version", "help", "approve", "deny"}
 CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair", "apply"}
+FOR_ADMINS = {"audit"}
 VERBS = all_verbs()
 
 
@@ -51,6 +52,7 @@ def allowed(role, verb, policy=POLICY):
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_may_say_what_it_is_for(role, verb):
     least = Role.VIEWER if verb in LOOKING else Role.OPERATOR
+    least = Role.ADMIN if verb in FOR_ADMINS else least
     assert allowed(role, verb) is (role >= least)
 
 

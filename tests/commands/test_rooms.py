@@ -50,3 +50,13 @@ def test_the_admins_room_is_found_by_alias_and_followed():
     book.succeeded("!1:x", "!2")
     assert book.admin_room == "!2"
     assert RoomBook(Policy({})).admin_room is None
+
+
+def test_the_audits_room_is_found_by_alias_and_followed_beside_the_admins():
+    book = RoomBook(Policy({}), admin_room="!9:x", audit_room="#audit:x")
+    assert book.aliases == ("#audit:x",)
+    assert book.audit_room is None
+    book.found("#audit:x", "!1:x")
+    book.succeeded("!1:x", "!2:x")
+    assert (book.audit_room, book.admin_room) == ("!2:x", "!9:x")
+    assert RoomBook(Policy({})).audit_room is None

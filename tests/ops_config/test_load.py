@@ -60,7 +60,7 @@ def test_what_is_right_is_taken():
     ("path", "value", "said"),
     [
         ("matirx", {}, "matirx: no such key; did you mean `matrix`?"),
-        ("zzz", 1, "zzz: no such key; there is access, environments,"),
+        ("zzz", 1, "zzz: no such key; there is access, audit, environments,"),
         ("matrix/homserver", "x", "matrix.homserver: no such key; did you mean `homeserver`?"),
         ("state/uri", "x", "state.uri: no such key; did you mean `url`?"),
         ("environments/dev/target", "x", "environments.dev.target: no such key; did you mean"),

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -17,6 +17,8 @@ def upgrade() -> None:
         sa.Column("approval", sa.JSON, nullable=False),
         sa.Column("asked_at", sa.DateTime, nullable=False),
         sa.Column("until", sa.DateTime, nullable=False),
+        sa.Column("service", sa.String, nullable=False),
+        sa.Column("targets", sa.JSON, nullable=False),
         sa.Column("verdict", sa.String),
         sa.Column("decided_by", sa.JSON),
         sa.Column("decided_at", sa.DateTime),
