@@ -27,6 +27,7 @@ from bot.matrix.login import log_in
 from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
+from bot.matrix.standing import Standing
 from bot.matrix.upgrades import Upgrades
 from bot.parts import credentials, key_store, may_invite, open_targets, recovery_key
 from bot.worker import Worker
@@ -162,7 +163,7 @@ def _people(
     grammar = Grammar(all_verbs())
     outbox = Outbox(api, deps.store, deps.clock)
     max_age = timedelta(seconds=matrix.max_command_age)
-    worker = Worker(grammar, deps, outbox, max_age)
+    worker = Worker(grammar, deps, outbox, max_age, Standing(api, deps.rooms).of)
     store, clock = deps.store, deps.clock
 
     async def answered() -> None:

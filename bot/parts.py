@@ -65,12 +65,12 @@ def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
 
 
 def may_invite(settings: Settings, rules: Policy) -> Callable[[Invitation], bool]:
-    """Whose invitations are taken."""
+    """Whose invitations are taken. By name alone: nothing else is known of who is in no room."""
     listed = inviters(settings)
 
     def may(invitation: Invitation) -> bool:
         if listed is not None:
-            return listed.include(invitation.sender)
+            return listed.name(invitation.sender)
         return rules.role(Person(invitation.sender, invitation.room)) >= Role.OPERATOR
 
     return may

@@ -45,10 +45,8 @@ async def cancel(request: Cancel, permit: Permit, deps: Deps, report: Report) ->
         found = await tx.operations.get(request.op.lower())
         if found is None:
             raise UnknownName(f"there is no operation `{request.op[:20]}`", hint="see `!ops`")
-        if permit.role < Role.OPERATOR and found.sender != permit.person.mxid:
-            raise NotPermitted(
-                f"`{found.id}` is {found.sender}'s; cancelling it takes the role operator"
-            )
+        if found.sender != permit.person.mxid:
+            _refuse_others(found, permit)
         if not found.state.ended:
             await tx.operations.cancel(found.id, permit.person.mxid)
     if found.state.ended:
@@ -56,6 +54,21 @@ async def cancel(request: Cancel, permit: Permit, deps: Deps, report: Report) ->
     deps.cancellations.ask(found.id, permit.person.mxid)
     return Reply.done(
         f"✓ `{found.id}` ({found.text[:60]}) is being cancelled; its own message says how it ends"
+    )
+
+
+def _refuse_others(found: Operation, permit: Permit) -> None:
+    """Somebody else's is for operators, in a room of the same environment, and for admins."""
+    there, here = (permit.policy.environment(room) for room in (found.room, permit.person.room))
+    if permit.holds("operator") and (there in (here, None) or here is None):
+        return
+    if permit.holds("admin"):
+        return
+    where, hint = "", "who edits `access.operator` in the configuration can grant it"
+    if there and permit.holds("operator"):
+        where, hint = f" in {there.name}", f"say it in a room of {there.name}"
+    raise NotPermitted(
+        f"`{found.id}` is {found.sender}'s; cancelling it takes the role operator{where}", hint=hint
     )
 
 

@@ -41,9 +41,7 @@ class RoomBook:
         room = self._admin_room
         if room is not None:
             room = self._ids.get(room, None if room.startswith("#") else room)
-        while room in self._successors:
-            room = self._successors[room]
-        return room
+        return None if room is None else self.latest(room)
 
     def found(self, alias: str, room: str) -> None:
         """An alias stands for this room now."""
@@ -59,6 +57,12 @@ class RoomBook:
     def successor(self, room: str) -> str | None:
         """What a room goes on as, if it was upgraded."""
         return self._successors.get(room)
+
+    def latest(self, room: str) -> str:
+        """What a room, known by id, goes on as after all its upgrades; itself without any."""
+        while room in self._successors:
+            room = self._successors[room]
+        return room
 
     def _settle(self) -> None:
         listed = {self._ids.get(name, name): place for name, place in self._rules.rooms.items()}

@@ -9,7 +9,8 @@ from commands.changing import Change, changing
 from commands.existing import of_existing
 from commands.outcomes import live
 from commands.replies import Reply, duration
-from commands.verb import PLAN, Deps, Verb, argument
+from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
+from commands.weighing import weighed
 from commands.words import NameWord
 from domain.errors import OpsError
 from domain.people import Role
@@ -25,6 +26,7 @@ class Named:
 
     name: str
     plan: bool = False
+    environment: str | None = None
 
     @property
     def service(self) -> str:
@@ -100,7 +102,8 @@ STOP = Verb(
     handle=changing(stop),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, PLAN),
+    params=(*_NAME, ENVIRONMENT, PLAN),
+    weigh=weighed(stop),
 )
 RESTART = Verb(
     name="restart",
@@ -110,7 +113,8 @@ RESTART = Verb(
     handle=changing(restart),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, PLAN),
+    params=(*_NAME, ENVIRONMENT, PLAN),
+    weigh=weighed(restart),
 )
 REMOVE = Verb(
     name="remove",
@@ -120,7 +124,8 @@ REMOVE = Verb(
     handle=changing(remove),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, PLAN),
+    params=(*_NAME, ENVIRONMENT, PLAN),
+    weigh=weighed(remove),
 )
 REPAIR = Verb(
     name="repair",

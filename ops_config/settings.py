@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -21,48 +20,12 @@ from pydantic import (
 from deployers import registry
 from domain.errors import ConfigError
 from domain.services import TargetName
-from ops_config.explain import explain
+from domain.subjects import glob
+from ops_config.explain import explain, nearest
+from ops_config.roles import DefaultsSettings, RoleName, RoleSettings, RuleSettings, Subject
+from ops_config.section import Duration, Section
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
 _MXID = r"^@[^:\s]+:\S+$"
-
-
-def _seconds(value: Any) -> Any:
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if match:
-        return float(match[1]) * _UNITS[match[2]]
-    if isinstance(value, str):
-        raise ValueError("is not a duration; write for example 30s, 10m or 2h")
-    return value
-
-
-Duration = Annotated[
-    float,
-    Field(gt=0, le=366 * 86400),
-    BeforeValidator(_seconds),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": _DURATION.pattern},
-            ]
-        }
-    ),
-]
-"""Seconds, written as a number or with a unit."""
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and refusing keys it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        defer_build=True,  # until a file is read: `gantry version` reads none
-    )
 
 
 def _must_be_mxid(name: str, pattern: str) -> None:
@@ -142,6 +105,8 @@ class EnvironmentSettings(Section):
     """What may be used from this environment's rooms."""
     default_target: TargetName | None = Field(None, examples=["local"])
     """Where a service goes when nothing is said; default: the first of `targets`."""
+    defaults: DefaultsSettings = Field(DefaultsSettings(), examples=[{"gpu": "none"}])
+    """What a new service is here where nothing is said of it."""
 
 
 class RoomSettings(Section):
@@ -152,22 +117,17 @@ class RoomSettings(Section):
 
 
 class AccessSettings(Section):
-    """Who may do what: lists of Matrix ids, in which `*` stands for anything. Who is in no list
-    may do nothing. Each role may do what the ones above it in this list may."""
+    """Who may do what: lists of Matrix ids, in which `*` stands for anything; `power:50` for who
+    has that much power in the room, `room:#alias:server` for who is joined to it, `webhook:NAME`
+    and `schedule:NAME`. Who is in no list may do nothing. Each role may do what the ones above it
+    in this list may. docs/access.md has examples."""
 
-    viewer: tuple[str, ...] = Field((), examples=[["*"]])
+    viewer: tuple[Subject, ...] = Field((), examples=[["*"]])
     """May look and talk to services."""
-    operator: tuple[str, ...] = Field((), examples=[["@*:example.org"]])
-    """May change what runs."""
-    admin: tuple[str, ...] = Field((), examples=[["@root:example.org"]])
-    """May do everything."""
-
-    @model_validator(mode="after")
-    def _no_power_levels_yet(self) -> AccessSettings:
-        for name in ("viewer", "operator", "admin"):
-            for pattern in getattr(self, name):
-                _must_be_mxid(name, pattern)
-        return self
+    operator: tuple[Subject, ...] = Field((), examples=[["@*:example.org", "power:50"]])
+    """May change what runs, in the environment of the room it is said in."""
+    admin: tuple[Subject, ...] = Field((), examples=[["@root:example.org"]])
+    """May do everything, in every environment."""
 
 
 class MonitoringSettings(Section):
@@ -214,6 +174,8 @@ class Settings(Section):
     """Rooms by id or alias. In other rooms the bot answers, but changes nothing."""
     access: AccessSettings
     """Who may do what."""
+    roles: dict[RoleName, RoleSettings] = Field({}, examples=["scaler"])
+    """Roles beside those, by name."""
     targets: dict[TargetName, SerializeAsAny[Annotated[BaseModel, BeforeValidator(_target)]]] = (
         Field(min_length=1)
     )
@@ -244,3 +206,21 @@ class Settings(Section):
             if room.environment not in self.environments:
                 raise ValueError(f"rooms.{name}: there is no environment `{room.environment}`")
         return self
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Settings:
+        for path, rule in self._rules():
+            for place in rule.environments or ():
+                if place not in ("*", *self.environments):
+                    near = nearest(place, self.environments)
+                    raise ValueError(f"{path}: there is no environment `{place}`{near}")
+            for pattern in rule.targets:
+                if not any(re.fullmatch(glob(pattern), target) for target in self.targets):
+                    near = nearest(pattern, self.targets)
+                    raise ValueError(f"{path}: `{pattern}` fits no target{near}")
+        return self
+
+    def _rules(self) -> Iterator[tuple[str, RuleSettings]]:
+        for name, role in self.roles.items():
+            for number, rule in enumerate(role.may):
+                yield f"roles.{name}.may.{number}", rule

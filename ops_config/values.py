@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain.access import Environment, Policy, Subjects
+from domain.access import Environment, Policy
+from domain.arguments import parse_condition
+from domain.defaults import Defaults
 from domain.people import Role
+from domain.rules import NamedRole, Rule
+from domain.subjects import Subjects
+from ops_config.roles import DefaultsSettings, RoleSettings
 from ops_config.settings import AccessSettings, EnvironmentSettings, Settings
 
 
 def policy(settings: Settings) -> Policy:
     """Who may do what. Its rooms go by the ids and aliases of the settings."""
-    rooms = {
-        name: environment(room.environment, settings.environments[room.environment])
-        for name, room in settings.rooms.items()
-    }
-    return Policy(_roles(settings.access), rooms)
+    places = {name: environment(name, each) for name, each in settings.environments.items()}
+    rooms = {name: places[room.environment] for name, room in settings.rooms.items()}
+    named = tuple(_role(name, role) for name, role in settings.roles.items())
+    return Policy(_roles(settings.access), rooms, environments=places, named=named)
 
 
 def inviters(settings: Settings) -> Subjects | None:
@@ -26,7 +30,19 @@ def inviters(settings: Settings) -> Subjects | None:
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:
     """One environment."""
-    return Environment(name, settings.targets, settings.default_target or settings.targets[0])
+    default = settings.default_target or settings.targets[0]
+    return Environment(name, settings.targets, default, _defaults(settings.defaults))
+
+
+def _defaults(said: DefaultsSettings) -> Defaults:
+    return Defaults(
+        said.replicas,
+        said.gpu,
+        said.context,
+        tuple(sorted(said.settings.items())),
+        said.startup_budget,
+        said.drain_timeout,
+    )
 
 
 def _roles(access: AccessSettings) -> Mapping[Role, Subjects]:
@@ -35,3 +51,17 @@ def _roles(access: AccessSettings) -> Mapping[Role, Subjects]:
         Role.OPERATOR: Subjects(access.operator),
         Role.ADMIN: Subjects(access.admin),
     }
+
+
+def _role(name: str, said: RoleSettings) -> NamedRole:
+    rules = tuple(
+        Rule(
+            rule.commands,
+            rule.environments,
+            rule.targets,
+            tuple(map(parse_condition, rule.when)),
+            f"roles.{name}.may.{number}",
+        )
+        for number, rule in enumerate(said.may)
+    )
+    return NamedRole(name, Subjects(said.who), rules)
