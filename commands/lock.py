@@ -102,7 +102,7 @@ async def _scope(
         wanted = await deps.fleet.survey.wanted(word)
     except UnknownName as error:
         if forgotten:
-            permit.allow(())
+            permit.allow(place.targets)  # nothing says where it was
             return word, word, ()
         names = ", ".join(f"`{target}`" for target in place.targets)
         raise UnknownName(

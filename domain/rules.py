@@ -14,7 +14,7 @@ from domain.subjects import Subjects, glob
 
 COMMANDS: Final = (
     *("deploy", "scale", "stop", "restart", "remove", "rollback"),
-    *("lock", "unlock"),
+    *("lock", "unlock", "logs"),
 )
 """What a role can be given. Who is in any role may look and talk, so that needs no rule."""
 
