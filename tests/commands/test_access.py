@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from commands.access import Permit, own_permit, permit
 from commands.help import detail, overview
@@ -12,6 +14,7 @@ from domain.access import Environment, Policy
 from domain.errors import NotPermitted
 from domain.operations import Operation
 from domain.people import Person, Role
+from domain.rules import NamedRole, Rule
 from domain.subjects import Subjects
 
 ROOM, ELSEWHERE = "!ops:example.org", "!lobby:example.org"
@@ -133,3 +136,58 @@ def test_help_about_one_command_tells_options_examples_and_the_role_it_takes():
     verb = VERBS["deploy"]
     for words in ("`!deploy NAME [SOURCE]", "--replicas N", "role operator", *verb.examples):
         assert words in told
+
+
+def test_a_permit_holds_built_in_roles_by_order_and_named_ones_by_membership():
+    named = (NamedRole("oncall", Subjects(("@bob:example.org",))), NamedRole("leads", Subjects()))
+    policy = Policy(POLICY.roles, POLICY.rooms, named=named)
+    bob = permit(asked_by(PEOPLE[Role.VIEWER]), Role.VIEWER, policy)
+    root = permit(asked_by(PEOPLE[Role.ADMIN]), Role.VIEWER, policy)
+    held = {role for role in ("viewer", "operator", "admin", "oncall", "leads") if bob.holds(role)}
+    assert held == {"viewer", "oncall"}
+    assert root.holds("operator")
+    assert not root.holds("oncall")
+    assert not root.holds("nobody")
+    assert not root.holds("")
+
+
+PATTERNS = ["@*:in.org", "@ann:in.org", "*:in.org", "power:50", "power:1", "room:#on:in.org"]
+PATTERNS += ["room:!1", "webhook:*", "schedule:ci", "ann", "keeper*", "**", "@", "", "."]
+lists = st.lists(st.sampled_from(PATTERNS), max_size=4).map(tuple).map(Subjects)
+rules = st.builds(
+    Rule,
+    st.lists(st.sampled_from(["*", "deploy", "stop", "logs"]), min_size=1).map(tuple),
+    st.sampled_from([None, ("*",), ("prod",)]),
+)
+policies = st.builds(
+    Policy,
+    st.dictionaries(st.sampled_from(list(Role)[1:]), lists),
+    st.sampled_from([{}, {ROOM: PROD}]),
+    st.sampled_from([None, PROD]),
+    st.just({"prod": PROD}),
+    st.lists(st.builds(NamedRole, st.just("r"), lists, st.lists(rules).map(tuple))).map(tuple),
+)
+strangers = st.builds(
+    Person,
+    st.text(max_size=12)
+    .filter(lambda text: not text.startswith(("webhook:", "schedule:ci")))
+    .map(lambda text: text.replace(":in.org", "") + ":out.org")
+    | st.just("keeper")
+    | st.just("@ann:in.org:out.org"),
+    st.sampled_from([ROOM, ELSEWHERE]),
+    st.none() | st.floats(max_value=0.5, allow_nan=False),
+    st.frozensets(st.sampled_from(["room:#other:in.org", "room:!12", "!1", "power:50"])),
+)
+changing = st.sampled_from([verb for verb in VERBS.values() if verb.role > Role.VIEWER])
+
+
+@given(policies, strangers, changing, st.sampled_from([None, "prod"]))
+def test_who_is_in_no_list_never_gets_leave_to_change_anything(policy, person, verb, environment):
+    said = asked_by(person.mxid, person.room)
+    for command in (verb.name, ""):
+        with pytest.raises(NotPermitted):
+            permit(said, verb.role, policy, command=command, environment=environment, person=person)
+    assert policy.role(person) is Role.NOBODY
+    begun = permit(said, verb.role, policy, command=verb.name, person=person, begun=True)
+    with pytest.raises(NotPermitted):
+        begun.allow(PROD.targets)
