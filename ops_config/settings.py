@@ -62,7 +62,7 @@ class MatrixSettings(Section):
 
     invites_from: tuple[str, ...] | None = Field(None, examples=[["@*:example.org"]])
     """Whose invitations into rooms are taken: Matrix ids, in which `*` stands for anything;
-    default: those of every operator. Others are declined."""
+    default: those of every operator listed by Matrix id. Others are declined."""
     welcome: bool = True
     """Whether the bot says what it is, once, in each room it joins."""
     admin_room: str | None = Field(None, pattern=r"^[#!]\S+$", examples=["#admins:example.org"])
