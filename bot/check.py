@@ -23,6 +23,7 @@ from inference.client import open_session
 from inference.probe import Prober
 from ops_config.load import load
 from ops_config.settings import Settings
+from ops_config.values import rooms_asked
 
 
 async def check(config: Path, *, new_recovery_key: bool = False) -> int:
@@ -67,7 +68,8 @@ async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: boo
     api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
     try:
         position = await log_in(api, store, given, SystemClock())
-        rooms = [await _room(api, name) for name in (*settings.rooms, matrix.admin_room) if name]
+        named = (*settings.rooms, matrix.admin_room, *rooms_asked(settings))
+        rooms = [await _room(api, name) for name in named if name]
         device = await _device(api, recovery, given.password, new=new)
     finally:
         await api.aclose()

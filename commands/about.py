@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.access import Permit
-from commands.refusals import may
+from commands.refusals import may, places
 from commands.replies import Reply, duration
 from commands.verb import Deps, Verb
 from domain.people import Role
@@ -52,7 +52,7 @@ async def whoami(request: WhoAmI, permit: Permit, deps: Deps, report: Report) ->
 
 
 def _in(rule: Rule) -> str:
-    return "" if rule.environments is None else f", in {' or '.join(rule.environments)}"
+    return "" if rule.environments is None else f", in {places(rule)}"
 
 
 async def version(request: Version, permit: Permit, deps: Deps, report: Report) -> Reply:

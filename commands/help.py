@@ -33,7 +33,8 @@ def help_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Help]:
         verb = verbs.get(name)
         if verb is None or verb.hidden:
             raise _unknown(name, verbs)
-        return Reply.done(*detail(verb))
+        barred = [] if permit.may_say(name, verb.role) else ["You may not say it in this room."]
+        return Reply.done(*detail(verb), *barred)
 
     return Verb(
         name="help",

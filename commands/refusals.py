@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain.errors import NotPermitted, Undecided
 from domain.people import Person
-from domain.rules import NamedRole, Rule
+from domain.rules import ANYWHERE, NamedRole, Rule
 from domain.services import ServiceSpec
 
 if TYPE_CHECKING:
@@ -72,14 +72,20 @@ def undecided(person: Person) -> Undecided:
 
 def may(rule: Rule, *commands: str) -> str:
     """`you may scale on gpu-* while replicas<=4`, about one command or all of a rule's."""
-    said = [f"`{each}`" for each in commands or rule.commands]
+    said = ["say any command" if c == ANYWHERE else f"`{c}`" for c in commands or rule.commands]
     return f"you may {' or '.join(said)} {rule}".rstrip()
+
+
+def places(rule: Rule) -> str:
+    """The environments that a rule names: `dev or prod`."""
+    named = rule.environments or ("this one",)
+    return "every environment" if ANYWHERE in named else " or ".join(named)
 
 
 def _elsewhere(given: Permit) -> str:
     """Where a named role would let the person say the same."""
     found = [
-        f"; as {role.name} you may in {', '.join(rule.environments)}"
+        f"; as {role.name} you may in {places(rule)}"
         for role, rule in _about(given)
         if rule.environments
     ]

@@ -9,7 +9,7 @@ from domain.arguments import parse_condition
 from domain.defaults import Defaults
 from domain.people import Role
 from domain.rules import NamedRole, Rule
-from domain.subjects import Subjects
+from domain.subjects import ROOM, Subjects
 from ops_config.roles import DefaultsSettings, RoleSettings
 from ops_config.settings import AccessSettings, EnvironmentSettings, Settings
 
@@ -26,6 +26,13 @@ def inviters(settings: Settings) -> Subjects | None:
     """Whose invitations are taken; None for those of every operator."""
     listed = settings.matrix.invites_from
     return None if listed is None else Subjects(listed)
+
+
+def rooms_asked(settings: Settings) -> tuple[str, ...]:
+    """The rooms, by id or alias, of which it is asked who is in them."""
+    rules = policy(settings)
+    lists = (*rules.roles.values(), *(role.who for role in rules.named))
+    return tuple(sorted({each.removeprefix(ROOM) for who in lists for each in who.rooms}))
 
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:

@@ -202,7 +202,7 @@ MATRIX = [
     ("webhook:ci", LAB, "stop tiny", OPERATOR + "webhook:ci is viewer"),
     (KIM, LAB, "remove shop --environment prod", "yes"),
     (KIM, LAB, "unlock all", "yes"),
-    (KIM, LOBBY, "remove shop", OPERATOR + "@kim:x is viewer; as keys you may in *"),
+    (KIM, LOBBY, "remove shop", OPERATOR + "@kim:x is viewer; as keys you may in every"),
     (KIM, LAB, "repair tiny", OPERATOR),
     # logs, of what is there and of what is no more
     (BOB, LAB, "logs tiny", OPERATOR),

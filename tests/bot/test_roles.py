@@ -292,8 +292,28 @@ async def test_others_operations_are_cancelled_in_a_room_of_their_environment(de
     rooms.powers[PAT] = 50
     world.clock.flows = False
     name = await desk.hears("!deploy tiny tiny://ops")
+    rooms.trouble = Unreachable("no answer")
+    assert "cannot be told now" in await desk.says(f"!cancel {name}", sender=PAT)
+    rooms.trouble = None
     told = await desk.says(f"!cancel {name}", sender=PAT, room=OTHER)
     assert "cancelling it takes the role operator in dev. Say it in a room of dev" in told
     assert "is being cancelled" in await desk.says(f"!cancel {name}", sender=PAT)
     world.clock.flow()
     assert (await desk.ends(name)).state is State.CANCELLED
+
+
+async def test_what_acts_elsewhere_is_cancelled_by_operators_of_there(desk, rooms, world):
+    rooms.powers[PAT] = 50
+    world.clock.flows = False
+    name = await desk.hears("!deploy shop tiny://ops --environment prod", sender=ROOT)
+    await until(lambda: world.clock.waiting)
+    told = await desk.says(f"!cancel {name}", sender=ANN)
+    assert "cancelling it takes the role operator in prod" in told
+    assert "is being cancelled" in await desk.says(f"!cancel {name}", sender=PAT, room=OTHER)
+    world.clock.flow()
+    assert (await desk.ends(name)).state is State.CANCELLED
+
+
+async def test_help_about_a_command_says_whether_it_is_for_the_asker(desk, rooms):
+    assert "You may not say it in this room." in await desk.says("!help deploy", sender=SUE)
+    assert "You may not" not in await desk.says("!help scale", sender=SUE)

@@ -15,7 +15,7 @@ from domain.rules import Rule
 from domain.subjects import Subjects
 from ops_config.load import load, parse
 from ops_config.settings import Settings
-from ops_config.values import policy
+from ops_config.values import policy, rooms_asked
 
 GOOD = {
     "matrix": {
@@ -293,6 +293,7 @@ def test_roles_of_ones_own_become_rules_that_know_where_they_stand():
         },
     )
     (role,) = policy(parse(raw)).named
+    assert rooms_asked(parse(raw)) == ("#oncall:example.org",)
     assert role.name == "scaler"
     assert role.who == Subjects(("@ops-*:example.org", "room:#oncall:example.org"))
     assert role.may == (
