@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from commands import refusals
@@ -155,6 +155,8 @@ def permit(
     on something about the person that could not be had.
     """
     person = person or Person(operation.sender, operation.room)
+    if (person.mxid, person.room) != (operation.sender, operation.room):
+        raise TypeError("what is known of somebody else gives no leave")
     place = policy.environment(person.room) if environment is None else policy.called(environment)
     made = Permit(
         person,
@@ -185,17 +187,7 @@ def own_permit(operation: Operation, policy: Policy) -> Permit:
 
 
 def _at_best(given: Permit) -> Permit:
-    """What it were if everything unknown about the person spoke for him."""
-    best = given.person.at_best()
-    return Permit(
-        best,
-        given.policy.role(best),
-        given.environment,
-        given.operation,
-        _SEAL,
-        given.room_name,
-        given.policy.named_roles(best),
-        given.command,
-        given.needs,
-        given.policy,
-    )
+    """What it would be if everything unknown about the person spoke for him."""
+    best, policy = given.person.at_best(), given.policy
+    role, named = policy.role(best), policy.named_roles(best)
+    return replace(given, person=best, role=role, named=named)

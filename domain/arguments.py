@@ -60,7 +60,8 @@ class Condition:
         """What a service has there, in the words it is compared by."""
         if self.argument.startswith(SETTING):
             return dict(spec.settings).get(self.argument.removeprefix(SETTING), "default")
-        return f"{value:g}" if isinstance(value := self._of(spec), float) else str(value)
+        value = self._of(spec)
+        return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
     def holds(self, spec: ServiceSpec) -> bool:
         """Whether it is true. A number that is left open (`gpu` auto, no context) is not known to

@@ -88,6 +88,12 @@ def test_a_permit_cannot_be_made_by_hand():
         Permit(person, Role.ADMIN, PROD, asked_by(person.mxid))
 
 
+def test_what_is_known_of_somebody_else_or_of_another_room_gives_no_leave():
+    for other in (Person(PEOPLE[Role.ADMIN], ROOM), Person(PEOPLE[Role.VIEWER], ELSEWHERE)):
+        with pytest.raises(TypeError, match="somebody else"):
+            permit(asked_by(PEOPLE[Role.VIEWER]), Role.VIEWER, POLICY, person=other)
+
+
 def test_a_permit_says_who_as_what_and_where():
     given = permit(asked_by(PEOPLE[Role.OPERATOR]), Role.VIEWER, POLICY)
     assert given.person == Person(PEOPLE[Role.OPERATOR], ROOM)
