@@ -17,10 +17,10 @@ from typing import Any
 import click
 
 from commands.words import DurationWord
-from domain.access import Subjects
 from domain.audit import Record
 from domain.chain import SHORT, Chain, Entry
 from domain.errors import ConfigError, OpsError
+from domain.subjects import glob
 from fleet.store.database import sqlite_path
 from fleet.store.reading import records_in
 from ops_config.load import load
@@ -70,7 +70,7 @@ def export(config: Path, since: float | None, user: str | None, target: str | No
     def wanted(record: Record) -> bool:
         return (
             (after is None or record.at >= after)
-            and (user is None or Subjects((user,)).include(record.mxid))
+            and (user is None or re.fullmatch(glob(user), record.mxid) is not None)
             and target in (None, *record.targets)
         )
 

@@ -20,9 +20,7 @@ from bot.parts import (
     key_store,
     open_targets,
     recovery_key,
-    refuse_unknown_commands,
 )
-from commands.verbs import all_verbs
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from fleet.store.database import Store, sqlite_path
@@ -30,13 +28,13 @@ from inference.client import open_session
 from inference.probe import Prober
 from ops_config.load import load
 from ops_config.settings import Settings
+from ops_config.values import rooms_asked
 
 
 async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     """Try everything, tell of each thing in a line, and return the exit code."""
     try:
         settings = load(config)
-        refuse_unknown_commands(settings, all_verbs())
         recovery = RecoveryKey.generate() if new_recovery_key else recovery_key(settings)
     except ConfigError as error:
         click.echo(f"✗ {error.summary}" + (f"\n  {error.hint}" if error.hint else ""))
@@ -50,7 +48,7 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
         for name, deployer in open_targets(settings, tools).items():
             results.append(await _tell(f"target {name}", partial(_target, deployer)))
             await deployer.aclose()
-    if not settings.access.operator and not settings.access.admin:
+    if not (settings.access.operator or settings.access.admin or settings.roles):
         click.echo("! access: nobody may change anything; list somebody as operator")
     return 0 if all(results) else 1
 
@@ -75,7 +73,8 @@ async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: boo
     api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
     try:
         position = await log_in(api, store, given, SystemClock())
-        named = (*settings.rooms, matrix.admin_room, settings.audit.mirror_room)
+        told = (matrix.admin_room, settings.audit.mirror_room)
+        named = (*settings.rooms, *told, *rooms_asked(settings))
         rooms = [await _room(api, name) for name in named if name]
         device = await _device(api, recovery, given.password, new=new)
     finally:

@@ -27,6 +27,7 @@ from bot.matrix.login import log_in
 from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
+from bot.matrix.standing import Standing
 from bot.matrix.upgrades import Upgrades
 from bot.mirroring import mirror
 from bot.parts import (
@@ -35,7 +36,6 @@ from bot.parts import (
     may_invite,
     open_targets,
     recovery_key,
-    refuse_unknown_commands,
 )
 from bot.voice import Voice
 from bot.worker import Worker
@@ -108,7 +108,6 @@ async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) 
 @asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
-    refuse_unknown_commands(settings, all_verbs())
     matrix, clock = settings.matrix, SystemClock()
     given = credentials(settings)
     path = sqlite_path(settings.state.url)
@@ -177,7 +176,7 @@ def _people(
     matrix = settings.matrix
     grammar = Grammar(all_verbs())
     max_age = timedelta(seconds=matrix.max_command_age)
-    worker = Worker(grammar, deps, outbox, max_age)
+    worker = Worker(grammar, deps, outbox, max_age, Standing(api, deps.rooms).of)
     store, clock = deps.store, deps.clock
     store.mirror = mirror(deps.rooms, outbox) if settings.audit.mirror_room else None
 

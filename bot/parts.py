@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pydantic import SecretStr
 
@@ -13,11 +12,9 @@ from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import Credentials
 from bot.matrix.news import Invitation
 from bot.private_file import write_private
-from commands.verb import AnyVerb
 from deployers import registry
 from deployers.protocol import Deployer, Tools
 from domain.access import Policy
-from domain.errors import ConfigError
 from domain.people import Person, Role
 from fleet.store.database import sqlite_path
 from ops_config.load import secret
@@ -67,26 +64,13 @@ def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
     }
 
 
-def refuse_unknown_commands(settings: Settings, verbs: Mapping[str, AnyVerb]) -> None:
-    """Raise ConfigError, naming the path, for an approval of a command that changes nothing."""
-    known = [name for name, verb in verbs.items() if verb.changes and not verb.hidden]
-    for place, environment in settings.environments.items():
-        for command in environment.approvals:
-            if command != "*" and command not in known:
-                close = difflib.get_close_matches(command, known, n=1, cutoff=0.5)
-                raise ConfigError(
-                    f"environments.{place}.approvals.{command}: no command that changes anything",
-                    hint=f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}",
-                )
-
-
 def may_invite(settings: Settings, rules: Policy) -> Callable[[Invitation], bool]:
-    """Whose invitations are taken."""
+    """Whose invitations are taken. By name alone: nothing else is known of who is in no room."""
     listed = inviters(settings)
 
     def may(invitation: Invitation) -> bool:
         if listed is not None:
-            return listed.include(invitation.sender)
+            return listed.name(invitation.sender)
         return rules.role(Person(invitation.sender, invitation.room)) >= Role.OPERATOR
 
     return may

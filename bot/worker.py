@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -20,6 +20,7 @@ from commands.replies import Block, Reply, answering, working
 from commands.verb import Deps
 from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
+from domain.people import Person
 from domain.progress import Progress
 from fleet.keeper import SENDER as KEEPER
 from fleet.store.messages import key_of
@@ -39,11 +40,14 @@ class Worker:
         deps: Deps,
         outbox: Outbox,
         max_age: timedelta,
+        standing: Callable[[str, str], Awaitable[Person]] | None = None,
     ) -> None:
         self._grammar = grammar
         self._deps = deps
         self._outbox = outbox
         self._max_age = max_age
+        self._standing = standing
+        """(MXID, room) -> what the policy asks about somebody; None to go by names alone."""
         self._tasks: dict[asyncio.Task[None], bool] = {}
 
     async def take_up(self, operations: Sequence[Operation]) -> None:
@@ -111,12 +115,13 @@ class Worker:
         deps = self._deps
         try:
             parsed = self._grammar.parse(operation.text)
-            allowed = self._permit(operation, parsed)
+            person = await self._person(operation)
+            allowed = self._permit(operation, parsed, person)
         except OpsError as error:
             return Reply.failed("", error)
         if operation.changes:
             operation = await self._started(operation, parsed)
-            allowed = self._permit(operation, parsed)
+            allowed = self._permit(operation, parsed, person)
             return await dispatch(parsed, allowed, deps, live.report)
         talk = dispatch(parsed, allowed, deps, live.report)
         try:
@@ -124,12 +129,24 @@ class Worker:
         except Cancelled as error:
             return Reply.failed(operation.text.split()[0], error).marked_cancelled()
 
-    def _permit(self, operation: Operation, parsed: Parsed) -> Permit:
+    async def _person(self, operation: Operation) -> Person:
+        sender, room = operation.sender, operation.room
+        return await self._standing(sender, room) if self._standing else Person(sender, room)
+
+    def _permit(self, operation: Operation, parsed: Parsed, person: Person) -> Permit:
         rooms = self._deps.rooms
         if operation.sender == KEEPER:
             return own_permit(operation, rooms.policy)
-        name = rooms.name(operation.room)
-        return permit(operation, parsed.role, rooms.policy, name)
+        return permit(
+            operation,
+            parsed.role,
+            rooms.policy,
+            rooms.name(operation.room),
+            command=parsed.verb.name,
+            environment=parsed.environment,
+            person=person,
+            begun=operation.state in (State.RUNNING, State.WAITING),
+        )
 
     async def _started(self, operation: Operation, parsed: Parsed) -> Operation:
         service = getattr(parsed.request, "service", None)

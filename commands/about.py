@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.access import Permit
+from commands.refusals import may, places
 from commands.replies import Reply, duration
 from commands.verb import Deps, Verb
 from domain.people import Role
 from domain.progress import Report
+from domain.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,17 @@ async def whoami(request: WhoAmI, permit: Permit, deps: Deps, report: Report) ->
         if place
         else f"{room} is bound to no environment: nothing can be changed from here."
     )
-    return Reply.done(f"You are {permit.person.mxid}, with the role {permit.role}.", where)
+    named = [f", and {role.name}" for role in permit.named]
+    who = f"You are {permit.person.mxid}, with the role {permit.role}{''.join(named)}."
+    rules = [
+        f"As {role.name} {may(rule)}{_in(rule)}." for role in permit.named for rule in role.may
+    ]
+    unknown = dict.fromkeys(each.why for each in permit.person.unknown)
+    return Reply.done(who, where, *rules, *(f"Not known now: {why}." for why in unknown))
+
+
+def _in(rule: Rule) -> str:
+    return "" if rule.environments is None else f", in {places(rule)}"
 
 
 async def version(request: Version, permit: Permit, deps: Deps, report: Report) -> Reply:

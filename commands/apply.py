@@ -33,15 +33,23 @@ def apply_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Apply]:
     """The verb that carries out plans of the others; it is told which there are."""
 
     async def apply(request: Apply, permit_: Permit, deps: Deps, report: Report) -> Reply:
-        about, plan = await _plan(request.op, permit_, deps)
+        about, plan, begun = await _plan(request.op, permit_, deps)
         parsed = Grammar(verbs).parse(about.text)
         handler = parsed.verb.handle
         if not isinstance(handler, Changing):
             raise RequestError(f"`{about.id}` ({about.text[:60]}) changes nothing")
         async with deps.store.transaction() as tx:
             await tx.operations.started(permit_.operation.id, plan.want.name, deps.clock.now())
-        policy, name = deps.rooms.policy, permit_.room_name
-        allowed = permit(permit_.operation, parsed.verb.role, policy, name)
+        allowed = permit(
+            permit_.operation,
+            parsed.verb.role,
+            permit_.policy,
+            permit_.room_name,
+            command=parsed.verb.name,
+            environment=parsed.environment,
+            person=permit_.person,
+            begun=begun,
+        )
         wanted = replace(parsed.request, plan=False)
         change = replace(await handler.propose(wanted, allowed, deps), command=parsed.verb.name)
         return await made(change, allowed, deps, report, plan)
@@ -52,7 +60,7 @@ def apply_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Apply]:
         examples=("apply k3x9ab",),
         request=Apply,
         handle=apply,
-        role=Role.OPERATOR,
+        role=Role.VIEWER,
         changes=True,
         params=(argument("op", click.STRING),),
         notes=(
@@ -63,7 +71,8 @@ def apply_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Apply]:
     )
 
 
-async def _plan(op: str, permit_: Permit, deps: Deps) -> tuple[Operation, Rollout]:
+async def _plan(op: str, permit_: Permit, deps: Deps) -> tuple[Operation, Rollout, bool]:
+    """The plan with the command it is of, and whether it began to be applied before a restart."""
     async with deps.store.transaction() as tx:
         about = await tx.operations.get(op.lower())
         text = await tx.operations.rollout(about.id) if about else None
@@ -77,4 +86,4 @@ async def _plan(op: str, permit_: Permit, deps: Deps) -> tuple[Operation, Rollou
             f"plan `{about.id}` is older than {duration(GOOD_FOR)}",
             hint=f"have it planned again: `!{about.text[:80]}`",
         )
-    return about, Rollout.from_json(text)
+    return about, Rollout.from_json(text), resumed

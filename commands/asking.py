@@ -64,7 +64,7 @@ class Asking:
         question = record.question
         if question.approval.by == REQUESTER:
             return (question.requester,)
-        named = self.deps.rooms.policy.named(question.approval.by)
+        named = self.deps.rooms.policy.listed(question.approval.by)
         own = {question.requester} if not question.approval.requester else set()
         return tuple(mxid for mxid in named if mxid not in own)
 

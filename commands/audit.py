@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,11 +12,11 @@ from commands.access import Permit
 from commands.replies import Reply, Table, duration
 from commands.verb import Deps, Verb, option
 from commands.words import DurationWord, WholeWord
-from domain.access import Subjects
 from domain.audit import Record
 from domain.chain import Entry, Head
 from domain.people import Role
 from domain.progress import Report
+from domain.subjects import glob
 
 SHOWN = 20
 PAGE = 200
@@ -36,7 +37,7 @@ class Audit:
     def wants(self, record: Record) -> bool:
         """Whether it is one of those asked for, whenever it was."""
         return (
-            (self.user is None or Subjects((self.user,)).include(record.mxid))
+            (self.user is None or re.fullmatch(glob(self.user), record.mxid) is not None)
             and self.target in (None, *record.targets)
             and self.service in (None, record.service)
         )

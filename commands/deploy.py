@@ -11,7 +11,8 @@ from commands.access import Permit
 from commands.changing import Change, Changing
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
-from commands.verb import PLAN, Deps, Verb, argument, option
+from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument, option
+from commands.weighing import touched, weighed
 from commands.words import (
     CountWord,
     GpuWord,
@@ -42,6 +43,7 @@ class Deploy:
     ctx: int | None = None
     set: tuple[tuple[str, str], ...] = field(default=())
     plan: bool = False
+    environment: str | None = None
 
     @property
     def service(self) -> str:
@@ -54,9 +56,7 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         want = spec(request, before, permit.place)
-        permit.allow([placement.target for placement in want.placements])
-        if before is not None:
-            permit.allow([placement.target for placement in before.placements])
+        permit.allow(touched(before, want), want)
         return want
 
     def tell(outcome: Outcome) -> Reply:
@@ -75,13 +75,14 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
             f"there is no service `{request.name}` yet, so `deploy` needs a model source",
             hint=f"For example `!deploy {request.name} tiny://ops`",
         )
-    old = before.model_dump() if before else {"name": request.name, "source": request.source}
+    new = {"name": request.name, "source": request.source, **place.defaults.fields}
+    old = before.model_dump() if before else new
     said = {
         "source": request.source,
         "engine": request.engine,
         "gpu": request.gpu,
         "context": request.ctx,
-        "settings": _merged(before, request) if request.set else None,
+        "settings": _merged(before, request, place) if request.set else None,
         "placements": _placements(request, before, place),
     }
     try:
@@ -94,13 +95,15 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
 def _placements(
     request: Deploy, before: ServiceSpec | None, place: Environment
 ) -> tuple[Placement, ...]:
+    usual = place.defaults.replicas or 1
     if request.target is None:
         if before is None:
-            return (Placement(target=place.default_target, replicas=request.replicas or 1),)
+            return (Placement(target=place.default_target, replicas=request.replicas or usual),)
         return before.placements if request.replicas is None else _scaled(before, request.replicas)
     if request.replicas is not None and len(request.target) > 1:
         raise UsageError("say how many on each target", hint="For example `--target eu:2,us:1`")
-    default = request.replicas or (before.replicas if before and len(request.target) == 1 else 1)
+    kept = before.replicas if before and len(request.target) == 1 else usual
+    default = request.replicas or kept
     return tuple(
         Placement(target=target, replicas=(default or 1) if count is None else count)
         for target, count in request.target
@@ -114,8 +117,11 @@ def _scaled(before: ServiceSpec, replicas: int) -> tuple[Placement, ...]:
         raise UsageError(str(error), hint="For example `--target eu:2,us:1`") from error
 
 
-def _merged(before: ServiceSpec | None, request: Deploy) -> tuple[tuple[str, str], ...]:
-    return tuple({**dict(before.settings if before else ()), **dict(request.set)}.items())
+def _merged(
+    before: ServiceSpec | None, request: Deploy, place: Environment
+) -> tuple[tuple[str, str], ...]:
+    old = before.settings if before else place.defaults.settings
+    return tuple({**dict(old), **dict(request.set)}.items())
 
 
 VERB = Verb(
@@ -145,8 +151,10 @@ VERB = Verb(
             "an engine setting; may be said again",
             multiple=True,
         ),
+        ENVIRONMENT,
         PLAN,
     ),
+    weigh=weighed(deploy),
     notes=(
         "A new version is started, proved by a real token and given the requests before the old "
         "one is stopped. If it never gets ready, the old one goes on serving.",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from commands.access import Permit
 from commands.verb import Deps
+from commands.weighing import touched
 from domain.services import ServiceSpec
 from fleet.planning import Decide
 from fleet.survey import unknown_service
@@ -21,7 +22,8 @@ async def of_existing(
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         if before is None:
             raise unknown_service(name, known)
-        permit.allow([placement.target for placement in before.placements])
-        return change(before)
+        want = change(before)
+        permit.allow(touched(before, want), want)
+        return want
 
     return decide

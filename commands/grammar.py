@@ -30,11 +30,19 @@ class Parsed:
 
     verb: AnyVerb
     request: Any
+    whole: bool = True
+    """False when words are missing, which are None then."""
 
     @property
     def changes(self) -> bool:
         """Whether it means to change what runs, and not just to be told what that would do."""
         return self.verb.changes and not getattr(self.request, "plan", False)
+
+    @property
+    def environment(self) -> str | None:
+        """The environment it names, if it names one."""
+        named: str | None = getattr(self.request, "environment", None)
+        return named
 
     @property
     def role(self) -> Role:
@@ -59,8 +67,8 @@ class Grammar:
         except UsageError:
             return False
 
-    def parse(self, text: str) -> Parsed:
-        """Understand a command, given without its prefix.
+    def parse(self, text: str, *, partly: bool = False) -> Parsed:
+        """Understand a command, given without its prefix; `partly` if it may lack words.
 
         Raises UsageError: what is wrong, the nearest right word, one example.
         """
@@ -72,17 +80,18 @@ class Grammar:
             return Parsed(self._verbs["help"], self._verbs["help"].request(command=verb.name))
         try:
             words, prose = _split(verb, rest)
-            context = verb.command.make_context(verb.name, words)
+            whole, context = _understood(verb, words, partly=partly)
         except ValueError as error:
             raise self._wrong(verb, str(error)) from error
         except click.UsageError as error:
             raise self._wrong(verb, _explain(error, verb)) from error
         values = dict(context.params)
         if verb.prose:
-            if not prose.strip():
+            whole = whole and bool(prose.strip())
+            if not whole and not partly:
                 raise self._wrong(verb, f"`{verb.name}` needs a {verb.prose}")
             values[verb.prose] = prose
-        return Parsed(verb, verb.request(**values))
+        return Parsed(verb, verb.request(**values), whole)
 
     def _unknown(self, word: str) -> UsageError:
         known = [name for name, verb in self._verbs.items() if not verb.hidden]
@@ -144,6 +153,16 @@ def _unquoted(text: str) -> list[str]:
         return list(words)
     except ValueError as error:
         raise ValueError("a quotation mark is opened and never closed") from error
+
+
+def _understood(verb: AnyVerb, words: list[str], *, partly: bool) -> tuple[bool, click.Context]:
+    """Whether every word is there that has to be, and what they mean. Raises click.UsageError."""
+    try:
+        return True, verb.command.make_context(verb.name, list(words))
+    except click.MissingParameter:
+        if not partly:
+            raise
+    return False, verb.command.make_context(verb.name, list(words), resilient_parsing=True)
 
 
 def _take(text: str, words: list[str]) -> str:

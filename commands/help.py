@@ -28,12 +28,13 @@ def help_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Help]:
 
     async def help_(request: Help, permit: Permit, deps: Deps, report: Report) -> Reply:
         if request.command is None:
-            return Reply.done(*overview(verbs, permit.role))
+            return Reply.done(*overview(verbs, permit))
         name = request.command.lower().lstrip(deps.prefix)
         verb = verbs.get(name)
         if verb is None or verb.hidden:
             raise _unknown(name, verbs)
-        return Reply.done(*detail(verb))
+        barred = [] if permit.may_say(name, verb.role) else ["You may not say it in this room."]
+        return Reply.done(*detail(verb), *barred)
 
     return Verb(
         name="help",
@@ -46,12 +47,12 @@ def help_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Help]:
     )
 
 
-def overview(verbs: Mapping[str, AnyVerb], role: Role) -> list[Block]:
-    """The commands somebody with that role may use."""
+def overview(verbs: Mapping[str, AnyVerb], permit: Permit) -> list[Block]:
+    """The commands the asker may use in this room."""
     rows = tuple(
         (f"`!{verb.short_usage}`", verb.summary)
         for verb in verbs.values()
-        if not verb.hidden and verb.role <= role
+        if not verb.hidden and permit.may_say(verb.name, verb.role)
     )
     return [Table(("say", "to"), rows), "`!help deploy` tells more about one"]
 

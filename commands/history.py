@@ -12,7 +12,8 @@ from commands.changing import Change, Changing
 from commands.outcomes import live, unchanged
 from commands.planned import changed
 from commands.replies import Reply, Table
-from commands.verb import PLAN, Deps, Verb, argument
+from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
+from commands.weighing import touched, weighed
 from commands.words import NameWord
 from domain.errors import UnknownName
 from domain.people import Role
@@ -47,6 +48,7 @@ class Rollback:
     name: str
     rev: str | None = None
     plan: bool = False
+    environment: str | None = None
 
     @property
     def service(self) -> str:
@@ -95,7 +97,7 @@ async def rollback(request: Rollback, permit: Permit, deps: Deps) -> Change:
         want = chosen(past, before, request.rev, request.name).spec
         if before is not None:
             want = want.model_copy(update={"placements": before.placements})
-        permit.allow([placement.target for placement in want.placements])
+        permit.allow(touched(before, want), want)
         return want
 
     def tell(outcome: Outcome) -> Reply:
@@ -164,7 +166,8 @@ ROLLBACK = Verb(
     handle=Changing(rollback),
     role=Role.OPERATOR,
     changes=True,
-    params=(_NAME, argument("rev", click.STRING, required=False), PLAN),
+    params=(_NAME, argument("rev", click.STRING, required=False), ENVIRONMENT, PLAN),
+    weigh=weighed(rollback),
     notes=(
         "Without a number it is the revision before. How many replicas run, and where, stays as it "
         "is. A removed service comes back as it last was.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,12 +10,14 @@ import click
 
 from commands.access import Permit
 from commands.replies import Reply
-from commands.verb import Deps, Verb, argument, option
+from commands.verb import ENVIRONMENT, Deps, Verb, argument, option
+from commands.weighing import touched
 from commands.words import DurationWord
 from domain.errors import Busy, UnknownName
 from domain.locks import Lock
 from domain.people import Role
 from domain.progress import Report
+from domain.services import ServiceSpec
 
 ALL = "all"
 """Names everything in the room's environment."""
@@ -29,6 +32,7 @@ class LockIt:
     scope: str
     reason: str | None = None
     for_: float | None = None
+    environment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Unlock:
     """It may be changed again."""
 
     scope: str
+    environment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ async def _scope(
     """What a word names: (scope, service, targets). `forgotten` takes names of what is no more."""
     place = permit.place
     if word == ALL:
+        permit.allow(place.targets)
         return f"all of {place.name}", None, place.targets
     if word in deps.fleet.targets:
         permit.allow([word])
@@ -96,14 +102,23 @@ async def _scope(
         wanted = await deps.fleet.survey.wanted(word)
     except UnknownName as error:
         if forgotten:
+            permit.allow(place.targets)  # nothing says where it was
             return word, word, ()
         names = ", ".join(f"`{target}`" for target in place.targets)
         raise UnknownName(
             f"`{word[:40]}` is neither a service nor a target",
             hint=f"targets here are {names}; `!status` lists services; `all` means everything here",
         ) from error
-    permit.allow([placement.target for placement in wanted.spec.placements])
+    permit.allow(touched(wanted.spec), wanted.spec)
     return word, word, ()
+
+
+async def _weighed(
+    request: LockIt | Unlock, permit: Permit, deps: Deps
+) -> tuple[Sequence[str], ServiceSpec | None]:
+    _, service, targets = await _scope(request.scope, permit, deps)
+    spec = (await deps.fleet.survey.wanted(service)).spec if service else None
+    return targets or touched(spec), spec
 
 
 _SCOPE = argument("scope", click.STRING)
@@ -112,7 +127,9 @@ LOCK = Verb(
     name="lock",
     summary="have a service, a target or all of them left alone by everybody else",
     examples=('lock tiny --reason "demo at three" --for 2h', "lock all"),
-    request=lambda scope, reason=None, **rest: LockIt(scope, reason, rest.get("for")),
+    request=lambda scope, reason=None, environment=None, **rest: LockIt(
+        scope, reason, rest.get("for"), environment
+    ),
     handle=lock,
     role=Role.OPERATOR,
     acts=True,
@@ -120,7 +137,9 @@ LOCK = Verb(
         _SCOPE,
         option("--reason", click.STRING, "TEXT", "why; everybody who is refused reads it"),
         option("--for", DurationWord(), "2h", "how long; default: until somebody unlocks it"),
+        ENVIRONMENT,
     ),
+    weigh=_weighed,
     notes=(
         "You may still change it yourself. Others are refused, with your reason; plans are not. "
         "The bot still repairs what breaks.",
@@ -134,7 +153,8 @@ UNLOCK = Verb(
     handle=unlock,
     role=Role.OPERATOR,
     acts=True,
-    params=(_SCOPE,),
+    params=(_SCOPE, ENVIRONMENT),
+    weigh=_weighed,
 )
 LOCKS = Verb(
     name="locks",

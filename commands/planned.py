@@ -75,7 +75,8 @@ def differences(rollout: Rollout) -> list[Block]:
     if rollout.removal:
         return [f"{want.name} is forgotten, its logs included"]
     if before is None:
-        return [f"New: {want.source} on {want.where}"]
+        usual = {name: getattr(want, name) for name in ("name", "source", "placements", "restarts")}
+        return [f"New: {want.source} on {want.where}", *changed(ServiceSpec(**usual), want)]
     return list(changed(before, want))
 
 
@@ -110,6 +111,10 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
         ("engine", before.engine, want.engine),
         ("gpu", str(before.gpu), str(want.gpu)),
         ("context", _or_default(before.context), _or_default(want.context)),
+    ]
+    pairs += [
+        ("startup budget", f"{before.startup_budget:g} s", f"{want.startup_budget:g} s"),
+        ("drain timeout", f"{before.drain_timeout:g} s", f"{want.drain_timeout:g} s"),
     ]
     old, new = dict(before.settings), dict(want.settings)
     pairs += [

@@ -62,14 +62,16 @@ class RoomBook:
         """What a room goes on as, if it was upgraded."""
         return self._successors.get(room)
 
-    def _now(self, name: str | None) -> str | None:
-        """The id of the room that a name in the configuration stands for by now."""
-        room = name
-        if name is not None and name.startswith("#"):
-            room = self._ids.get(name)
+    def latest(self, room: str) -> str:
+        """What a room, known by id, goes on as after all its upgrades; itself without any."""
         while room in self._successors:
             room = self._successors[room]
         return room
+
+    def _now(self, name: str | None) -> str | None:
+        """The id of the room that a name in the configuration stands for by now."""
+        room = self._ids.get(name) if name is not None and name.startswith("#") else name
+        return None if room is None else self.latest(room)
 
     def _settle(self) -> None:
         listed = {self._ids.get(name, name): place for name, place in self._rules.rooms.items()}

@@ -9,7 +9,8 @@ from commands.changing import Change, Changing
 from commands.existing import of_existing
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
-from commands.verb import PLAN, Deps, Verb, argument
+from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
+from commands.weighing import weighed
 from commands.words import CountWord, NameWord
 from domain.errors import UsageError
 from domain.people import Role
@@ -24,6 +25,7 @@ class Scale:
     name: str
     replicas: int
     plan: bool = False
+    environment: str | None = None
 
     @property
     def service(self) -> str:
@@ -61,6 +63,7 @@ VERB = Verb(
     handle=Changing(scale),
     role=Role.OPERATOR,
     changes=True,
-    params=(argument("name", NameWord()), argument("replicas", CountWord(0)), PLAN),
+    params=(argument("name", NameWord()), argument("replicas", CountWord(0)), ENVIRONMENT, PLAN),
+    weigh=weighed(scale),
     notes=("Replicas that go get time to finish their answers.",),
 )

@@ -10,7 +10,8 @@ from commands.changing import Change, Changing
 from commands.existing import of_existing
 from commands.outcomes import live
 from commands.replies import Reply, duration
-from commands.verb import PLAN, Deps, Verb, argument
+from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
+from commands.weighing import weighed
 from commands.words import NameWord
 from domain.decisions import NOBODY
 from domain.errors import OpsError
@@ -27,6 +28,7 @@ class Named:
 
     name: str
     plan: bool = False
+    environment: str | None = None
 
     @property
     def service(self) -> str:
@@ -103,7 +105,8 @@ STOP = Verb(
     handle=Changing(stop),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, PLAN),
+    params=(*_NAME, ENVIRONMENT, PLAN),
+    weigh=weighed(stop),
 )
 RESTART = Verb(
     name="restart",
@@ -113,7 +116,8 @@ RESTART = Verb(
     handle=Changing(restart),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, PLAN),
+    params=(*_NAME, ENVIRONMENT, PLAN),
+    weigh=weighed(restart),
 )
 REMOVE = Verb(
     name="remove",
@@ -123,7 +127,8 @@ REMOVE = Verb(
     handle=Changing(remove),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, PLAN),
+    params=(*_NAME, ENVIRONMENT, PLAN),
+    weigh=weighed(remove),
 )
 REPAIR = Verb(
     name="repair",

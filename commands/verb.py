@@ -17,6 +17,7 @@ from domain.clock import Clock
 from domain.operations import Operation
 from domain.people import Role
 from domain.progress import Report
+from domain.services import ServiceSpec
 from fleet.cancellations import Cancellations
 from fleet.decisions import Decisions
 from fleet.fleet import Fleet
@@ -56,6 +57,10 @@ R = TypeVar("R")
 
 Handler = Callable[[R, Permit, Deps, Report], Awaitable[Reply]]
 
+Weigh = Callable[[R, Permit, Deps], Awaitable[tuple[Sequence[str], ServiceSpec | None]]]
+"""The targets that a request would act on, and the service as it would be; None when it is not
+about one. Raises NotPermitted, and does nothing."""
+
 
 @dataclass(frozen=True)
 class Verb(Generic[R]):
@@ -81,6 +86,8 @@ class Verb(Generic[R]):
     hidden: bool = False
     notes: tuple[str, ...] = ()
     """More for `!help VERB`."""
+    weigh: Weigh[R] | None = None
+    """What tells whether it would be let through; None when the role alone decides that."""
     command: click.Command = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +125,11 @@ def option(
     """A word by name; None when it is not said."""
     return click.Option([flag], type=kind, metavar=metavar, help=text, multiple=multiple)
 
+
+ENVIRONMENT = option(
+    "--environment", click.STRING, "NAME", "act in another environment than the room's"
+)
+"""What every verb takes that acts on targets; it counts where a role allows it."""
 
 PLAN = click.Option(["--plan"], is_flag=True, help="tell what would be done, and do nothing")
 """What every verb takes that changes something."""

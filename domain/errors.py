@@ -32,6 +32,10 @@ class NotPermitted(RequestError):
     """The person may not do that here."""
 
 
+class Undecided(OpsError):
+    """Whether the person may do that cannot be told now; asking again may help."""
+
+
 class Busy(OpsError):
     """Somebody else holds it: the summary says who, since when."""
 

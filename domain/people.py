@@ -1,9 +1,14 @@
-"""Who asks, and what they may do."""
+"""Who asks, what is known of them, and what they may do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from math import inf
+
+POWER = "power"
+"""The fact of how much power somebody has in the room he speaks in, among facts that go by the
+names of rooms."""
 
 
 class Role(IntEnum):
@@ -19,8 +24,34 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """A fact about somebody that could not be had."""
+
+    fact: str
+    """`power`, or `room:` and a room as the configuration names it."""
+    why: str
+    """A sentence without its full stop."""
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in a room, known by MXID; display names prove nothing."""
+    """Somebody in a room, known by MXID; display names prove nothing.
+
+    Facts are looked up when a policy asks for them, and are what was true then.
+    """
 
     mxid: str
+    """Or `webhook:NAME`, `schedule:NAME` for what speaks without an account."""
     room: str
+    power: float | None = None
+    """The power level there, infinite for the creators of newer rooms; None when nobody asked."""
+    rooms: frozenset[str] = frozenset()
+    """Rooms of the policy he is joined to, by the subjects that name them."""
+    unknown: tuple[Unknown, ...] = ()
+    """What was asked and could not be had: grants nothing, and is no reason to deny."""
+
+    def at_best(self) -> Person:
+        """The same with every unknown fact in his favour."""
+        facts = {each.fact for each in self.unknown}
+        power = inf if POWER in facts else self.power
+        return replace(self, power=power, rooms=self.rooms | (facts - {POWER}), unknown=())

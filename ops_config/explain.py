@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -34,8 +34,12 @@ def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     *parents, key = location
     if not parents and key in PLANNED:
         return "; it belongs to a later release"
-    known = sorted(_keys(model, parents))
-    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    return nearest(str(key), sorted(_keys(model, parents)))
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """What to say behind a word that is none: the nearest one, or all there are."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean `{close[0]}`?"
     return f"; there is {', '.join(known)}" if known else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from deployers import registry
+from ops_config.approvals import ApprovalSettings
+from ops_config.roles import DefaultsSettings, RoleSettings, RuleSettings
 from ops_config.settings import (
     AccessSettings,
-    ApprovalSettings,
     AuditSettings,
     EnvironmentSettings,
     MatrixSettings,
@@ -32,14 +33,22 @@ _SECTIONS: tuple[tuple[str, str | None, type[BaseModel]], ...] = (
     ("environments", "dev", EnvironmentSettings),
     ("rooms", "#ops:example.org", RoomSettings),
     ("access", None, AccessSettings),
+    ("roles", "scaler", RoleSettings),
     ("monitoring", None, MonitoringSettings),
     ("audit", None, AuditSettings),
 )
 
-_WITHIN: dict[str, tuple[tuple[str, type[BaseModel]], ...]] = {
-    "environments": (("approvals.COMMAND", ApprovalSettings),),
+_PARTS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
+    "environments": (
+        ("environments.NAME.defaults", DefaultsSettings),
+        ("environments.NAME.approvals.COMMAND", ApprovalSettings),
+    ),
+    "roles": (("roles.NAME.may[]", RuleSettings),),
 }
-"""What stands inside a section and has a table of its own."""
+"""Parts of sections that the sample shows in one line, and the reference explains."""
+
+_OPTIONAL = frozenset({"roles"})
+"""Sections that the sample leaves switched off."""
 
 _BUILTIN_KINDS = ("process", "rehearsal")
 
@@ -58,8 +67,8 @@ def reference() -> str:
     lines = ["# Settings", "", "Generated from the code by `script/docs`; do not edit.", ""]
     for name, member, model in _SECTIONS:
         lines += [f"## `{name}{'.NAME' if member else ''}`", "", *_table(model)]
-        for inner, inner_model in _WITHIN.get(name, ()):
-            lines += [f"### `{name}.NAME.{inner}`", "", *_table(inner_model)]
+        for part, its_model in _PARTS.get(name, ()):
+            lines += [f"## `{part}`", "", *_table(its_model)]
     for kind in _BUILTIN_KINDS:
         lines += [
             f"## `targets.NAME` with `kind: {kind}`",
@@ -86,7 +95,14 @@ def _section(name: str, member: str | None, model: type[BaseModel]) -> str:
     said = any(not line.lstrip().startswith("#") for line in entries)
     head = [f"# {_field_text(Settings.model_fields[name])}", f"{'' if said else '# '}{name}:"]
     head += [f"  {json.dumps(member)}:"] if member else []
-    return "\n".join([*head, *entries])
+    whole = [*head, *entries]
+    return "\n".join(map(_off, whole) if name in _OPTIONAL else whole)
+
+
+def _off(line: str) -> str:
+    """The line, switched off if it says something."""
+    words = line.lstrip()
+    return line if words.startswith("#") else f"{line[: -len(words)]}# {words}"
 
 
 def _targets() -> str:
@@ -144,5 +160,6 @@ def _shown(info: FieldInfo) -> str:
 def _plain(value: Any) -> str:
     value = str(value) if isinstance(value, Path) else value
     value = list(value) if isinstance(value, tuple) else value
+    value = value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
     text = yaml.safe_dump(value, default_flow_style=True, width=200).strip()
     return text.removesuffix("\n...").strip()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -21,49 +20,15 @@ from pydantic import (
 from deployers import registry
 from domain.decisions import REQUESTER
 from domain.errors import ConfigError
+from domain.people import Role
 from domain.services import TargetName
-from ops_config.explain import explain
+from domain.subjects import glob
+from ops_config.approvals import ApprovalSettings, Asked
+from ops_config.explain import explain, nearest
+from ops_config.roles import DefaultsSettings, RoleName, RoleSettings, RuleSettings, Subject
+from ops_config.section import Duration, Section
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
 _MXID = r"^@[^:\s]+:\S+$"
-
-
-def _seconds(value: Any) -> Any:
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if match:
-        return float(match[1]) * _UNITS[match[2]]
-    if isinstance(value, str):
-        raise ValueError("is not a duration; write for example 30s, 10m or 2h")
-    return value
-
-
-Duration = Annotated[
-    float,
-    Field(gt=0, le=366 * 86400),
-    BeforeValidator(_seconds),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": _DURATION.pattern},
-            ]
-        }
-    ),
-]
-"""Seconds, written as a number or with a unit."""
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and refusing keys it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        defer_build=True,  # until a file is read: `gantry version` reads none
-    )
 
 
 def _must_be_mxid(name: str, pattern: str) -> None:
@@ -100,7 +65,7 @@ class MatrixSettings(Section):
 
     invites_from: tuple[str, ...] | None = Field(None, examples=[["@*:example.org"]])
     """Whose invitations into rooms are taken: Matrix ids, in which `*` stands for anything;
-    default: those of every operator. Others are declined."""
+    default: those of every operator listed by Matrix id. Others are declined."""
     welcome: bool = True
     """Whether the bot says what it is, once, in each room it joins."""
     admin_room: str | None = Field(None, pattern=r"^[#!]\S+$", examples=["#admins:example.org"])
@@ -136,38 +101,6 @@ class StateSettings(Section):
     revisions came from is kept for good."""
 
 
-class ApprovalSettings(Section):
-    """Who has to say yes before a command is carried out. `none` and `confirm` are short for
-    nobody, and for whoever asked."""
-
-    quorum: int = Field(1, ge=0, le=20, examples=[1])
-    """How many people have to say yes; 0 asks nobody."""
-    by: str = Field("operator", pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["operator"])
-    """The role they must have. `requester` asks whoever gave the command to confirm it."""
-    requester: bool = False
-    """Whether whoever gave the command may be one of them."""
-    typed: bool = False
-    """Whether only `!approve`, typed on a verified device in an encrypted room, counts. A
-    homeserver could make up a reaction."""
-    within: Duration = Field(3600.0, examples=["1h"])
-    """After that silence is a no. The plan is good for as long."""
-
-    @model_validator(mode="after")
-    def _one_confirms(self) -> ApprovalSettings:
-        if self.by == REQUESTER and self.quorum > 1:
-            raise ValueError("quorum: only one person can confirm what they asked for")
-        return self
-
-
-def _approval(value: Any) -> Any:
-    return {"none": {"quorum": 0}, "confirm": {"by": REQUESTER}}.get(
-        value if isinstance(value, str) else "", value
-    )
-
-
-_SHORT = {"enum": ["none", "confirm"]}
-
-
 class EnvironmentSettings(Section):
     """Targets that belong together."""
 
@@ -175,11 +108,13 @@ class EnvironmentSettings(Section):
     """What may be used from this environment's rooms."""
     default_target: TargetName | None = Field(None, examples=["local"])
     """Where a service goes when nothing is said; default: the first of `targets`."""
-    approvals: dict[str, Annotated[ApprovalSettings, BeforeValidator(_approval)]] = Field(
+    approvals: dict[Asked, ApprovalSettings] = Field(
         {}, examples=[{"deploy": {"quorum": 1, "requester": False}, "remove": "confirm"}]
     )
     """Command -> who has to say yes before it is carried out; `*` is for every other that changes
     something. Default: nobody."""
+    defaults: DefaultsSettings = Field(DefaultsSettings(), examples=[{"gpu": "none"}])
+    """What a new service is here where nothing is said of it."""
 
 
 class RoomSettings(Section):
@@ -190,22 +125,17 @@ class RoomSettings(Section):
 
 
 class AccessSettings(Section):
-    """Who may do what: lists of Matrix ids, in which `*` stands for anything. Who is in no list
-    may do nothing. Each role may do what the ones above it in this list may."""
+    """Who may do what: lists of Matrix ids, in which `*` stands for anything; `power:50` for who
+    has that much power in the room, `room:#alias:server` for who is joined to it, `webhook:NAME`
+    and `schedule:NAME`. Who is in no list may do nothing. Each role may do what the ones above it
+    in this list may. docs/access.md has examples."""
 
-    viewer: tuple[str, ...] = Field((), examples=[["*"]])
+    viewer: tuple[Subject, ...] = Field((), examples=[["*"]])
     """May look and talk to services."""
-    operator: tuple[str, ...] = Field((), examples=[["@*:example.org"]])
-    """May change what runs."""
-    admin: tuple[str, ...] = Field((), examples=[["@root:example.org"]])
-    """May do everything."""
-
-    @model_validator(mode="after")
-    def _no_power_levels_yet(self) -> AccessSettings:
-        for name in ("viewer", "operator", "admin"):
-            for pattern in getattr(self, name):
-                _must_be_mxid(name, pattern)
-        return self
+    operator: tuple[Subject, ...] = Field((), examples=[["@*:example.org", "power:50"]])
+    """May change what runs, in the environment of the room it is said in."""
+    admin: tuple[Subject, ...] = Field((), examples=[["@root:example.org"]])
+    """May do everything, in every environment."""
 
 
 class MonitoringSettings(Section):
@@ -260,6 +190,8 @@ class Settings(Section):
     """Rooms by id or alias. In other rooms the bot answers, but changes nothing."""
     access: AccessSettings
     """Who may do what."""
+    roles: dict[RoleName, RoleSettings] = Field({}, examples=["scaler"])
+    """Roles beside those, by name."""
     targets: dict[TargetName, SerializeAsAny[Annotated[BaseModel, BeforeValidator(_target)]]] = (
         Field(min_length=1)
     )
@@ -292,3 +224,32 @@ class Settings(Section):
             if room.environment not in self.environments:
                 raise ValueError(f"rooms.{name}: there is no environment `{room.environment}`")
         return self
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Settings:
+        for path, rule in self._rules():
+            for place in rule.environments or ():
+                if place not in ("*", *self.environments):
+                    near = nearest(place, self.environments)
+                    raise ValueError(f"{path}: there is no environment `{place}`{near}")
+            for pattern in rule.targets:
+                if not any(re.fullmatch(glob(pattern), target) for target in self.targets):
+                    near = nearest(pattern, self.targets)
+                    raise ValueError(f"{path}: `{pattern}` fits no target{near}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_can_approve(self) -> Settings:
+        known = [*(str(role) for role in Role if role), *self.roles, REQUESTER]
+        for place, environment in self.environments.items():
+            for command, approval in environment.approvals.items():
+                if approval.by not in known:
+                    path = f"environments.{place}.approvals.{command}.by"
+                    near = nearest(approval.by, known)
+                    raise ValueError(f"{path}: there is no role `{approval.by}`{near}")
+        return self
+
+    def _rules(self) -> Iterator[tuple[str, RuleSettings]]:
+        for name, role in self.roles.items():
+            for number, rule in enumerate(role.may):
+                yield f"roles.{name}.may.{number}", rule

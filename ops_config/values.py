@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain.access import Environment, Policy, Subjects
+from domain.access import Environment, Policy
+from domain.arguments import parse_condition
 from domain.decisions import Approval
+from domain.defaults import Defaults
 from domain.people import Role
+from domain.rules import NamedRole, Rule
+from domain.subjects import ROOM, Subjects
+from ops_config.roles import DefaultsSettings, RoleSettings
 from ops_config.settings import AccessSettings, EnvironmentSettings, Settings
 
 
 def policy(settings: Settings) -> Policy:
     """Who may do what. Its rooms go by the ids and aliases of the settings."""
-    rooms = {
-        name: environment(room.environment, settings.environments[room.environment])
-        for name, room in settings.rooms.items()
-    }
-    return Policy(_roles(settings.access), rooms)
+    places = {name: environment(name, each) for name, each in settings.environments.items()}
+    rooms = {name: places[room.environment] for name, room in settings.rooms.items()}
+    named = tuple(_role(name, role) for name, role in settings.roles.items())
+    return Policy(_roles(settings.access), rooms, environments=places, named=named)
 
 
 def inviters(settings: Settings) -> Subjects | None:
     """Whose invitations are taken; None for those of every operator."""
     listed = settings.matrix.invites_from
     return None if listed is None else Subjects(listed)
+
+
+def rooms_asked(settings: Settings) -> tuple[str, ...]:
+    """The rooms, by id or alias, of which it is asked who is in them."""
+    rules = policy(settings)
+    lists = (*rules.roles.values(), *(role.who for role in rules.named))
+    return tuple(sorted({each.removeprefix(ROOM) for who in lists for each in who.rooms}))
 
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:
@@ -32,7 +43,18 @@ def environment(name: str, settings: EnvironmentSettings) -> Environment:
         for command, asked in settings.approvals.items()
     }
     default = settings.default_target or settings.targets[0]
-    return Environment(name, settings.targets, default, approvals)
+    return Environment(name, settings.targets, default, _defaults(settings.defaults), approvals)
+
+
+def _defaults(said: DefaultsSettings) -> Defaults:
+    return Defaults(
+        said.replicas,
+        said.gpu,
+        said.context,
+        tuple(sorted(said.settings.items())),
+        said.startup_budget,
+        said.drain_timeout,
+    )
 
 
 def _roles(access: AccessSettings) -> Mapping[Role, Subjects]:
@@ -41,3 +63,17 @@ def _roles(access: AccessSettings) -> Mapping[Role, Subjects]:
         Role.OPERATOR: Subjects(access.operator),
         Role.ADMIN: Subjects(access.admin),
     }
+
+
+def _role(name: str, said: RoleSettings) -> NamedRole:
+    rules = tuple(
+        Rule(
+            rule.commands,
+            rule.environments,
+            rule.targets,
+            tuple(map(parse_condition, rule.when)),
+            f"roles.{name}.may.{number}",
+        )
+        for number, rule in enumerate(said.may)
+    )
+    return NamedRole(name, Subjects(said.who), rules)

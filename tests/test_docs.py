@@ -4,12 +4,16 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from commands.reference import reference
 from commands.verb import spelled
 from commands.verbs import all_verbs
 from deployers import registry
+from domain.arguments import ARGUMENTS
+from domain.rules import COMMANDS
 from ops_config import sample
+from ops_config.load import parse
 from ops_config.settings import Section
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -35,6 +39,27 @@ def test_every_command_is_explained_with_its_options_and_an_example(verb):
         if isinstance(param, click.Option):
             assert param.help, param.opts
             assert f"`{spelled(param)}`".replace("|", "\\|") in section
+
+
+def test_the_example_of_access_is_a_configuration_that_is_taken():
+    page = (DOCS / "access.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    targets = {
+        t: {"kind": "process"} for e in example["environments"].values() for t in e["targets"]
+    }
+    whole = {**yaml.safe_load(sample.sample()), **example, "targets": targets}
+    assert set(parse(whole).roles) == {"scaler", "builds", "release-leads"}
+    for name in (*COMMANDS, *ARGUMENTS):
+        assert f"`{name}`" in page
+
+
+def test_the_example_of_approvals_is_a_configuration_that_is_taken():
+    page = (DOCS / "approvals.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    whole = {**yaml.safe_load(sample.sample()), **example, "rooms": {}}
+    whole["targets"] = {t: {"kind": "process"} for t in example["environments"]["prod"]["targets"]}
+    approvals = parse(whole).environments["prod"].approvals
+    assert (approvals["stop"].by, approvals["scale"].quorum) == ("requester", 0)
 
 
 def sections():

@@ -216,10 +216,11 @@ class MatrixApi:
         path = f"{_V3}/join/{quote(room, safe='')}?{servers}"
         (await self.request("POST", path, {})).expected()
 
-    async def state(self, room: str, kind: str) -> Event | None:
+    async def state(self, room: str, kind: str, key: str = "") -> Event | None:
         """A state event of a room as it is now, whole; None when the room has none. Raises as
         `send` does."""
-        path = f"{_V3}/rooms/{quote(room, safe='')}/state/{kind}/?format=event"
+        where = f"{quote(room, safe='')}/state/{kind}/{quote(key, safe='')}"
+        path = f"{_V3}/rooms/{where}?format=event"
         answer = await self.request("GET", path)
         return None if answer.errcode == "M_NOT_FOUND" else answer.expected()
 

@@ -18,9 +18,10 @@ from commands.grammar import Grammar
 from commands.rooms import RoomBook
 from commands.verb import AnyVerb, Deps
 from commands.verbs import all_verbs
-from domain.access import Environment, Policy, Subjects
+from domain.access import Environment, Policy
 from domain.operations import Operation, State, operation_id
 from domain.people import Role
+from domain.subjects import Subjects
 from fleet.decisions import Decisions
 from fleet.store.positions import Position
 from inference.asking import Models
@@ -53,7 +54,7 @@ class Desk:
     ) -> None:
         self.world, self.homeserver, self._start, self._more = world, homeserver, start, more
         self._count = 0
-        self.policy = POLICY
+        self.policy, self.standing = POLICY, None
         self.open()
 
     def open(self) -> None:
@@ -75,7 +76,8 @@ class Desk:
             "1.2.3",
             "!",
         )
-        self.worker = Worker(Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10))
+        age = timedelta(minutes=10)
+        self.worker = Worker(Grammar(verbs), self.deps, self.outbox, age, self.standing)
         self.intake = Intake(
             world.store,
             Grammar(verbs),

@@ -81,6 +81,7 @@ UNDERSTOOD = [
     ("deploy tiny —replicas 3", Deploy("tiny", replicas=3)),
     ("deploy tiny —replicas=3", Deploy("tiny", replicas=3)),
     ("deploy --replicas 3 tiny tiny://ops", Deploy("tiny", OPS, replicas=3)),
+    ("deploy tiny --environment prod", Deploy("tiny", environment="prod")),
     ("deploy tiny --ctx 64", Deploy("tiny", ctx=64)),
     ("deploy tiny --ctx 16777216", Deploy("tiny", ctx=16_777_216)),
     ("deploy tiny --set a=1", Deploy("tiny", set=(("a", "1"),))),

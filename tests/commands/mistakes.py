@@ -70,7 +70,7 @@ WRONG = [
     ("deploy tiny --context 9", "no option `--context`", "!deploy"),
     ("deploy tiny --Gpu 1", "did you mean `--gpu`?", "!deploy"),
     ("deploy tiny -g 1", "no option `-g`; did you mean `--gpu`?", "!deploy"),
-    ("stop tiny --force", "no option `--force`; it knows --plan", "!stop"),
+    ("stop tiny --force", "no option `--force`; it knows --environment, --plan", "!stop"),
     ("status tiny --force", "no option `--force`; it has none", "!status"),
     ("infer tiny --max-token 5 hi", "did you mean `--max-tokens`?", "!infer"),
     ("infer tiny --model x hi", "no option `--model`", "!infer"),

@@ -7,9 +7,10 @@ import pytest
 from commands.about import WhoAmI, whoami
 from commands.access import permit
 from commands.replies import plain
-from domain.access import Environment, Policy, Subjects
+from domain.access import Environment, Policy
 from domain.operations import Operation
 from domain.people import Role
+from domain.subjects import Subjects
 
 ANN, OPS, LOBBY = "@ann:example.org", "!ops:example.org", "!lobby:example.org"
 POLICY = Policy({Role.OPERATOR: Subjects((ANN,))}, {OPS: Environment("prod", ("eu", "us"), "eu")})

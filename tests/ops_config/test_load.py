@@ -7,11 +7,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.arguments import Condition
+from domain.defaults import Defaults
 from domain.errors import ConfigError
 from domain.people import Person, Role
+from domain.rules import Rule
+from domain.subjects import Subjects
 from ops_config.load import load, parse
 from ops_config.settings import Settings
-from ops_config.values import policy
+from ops_config.values import policy, rooms_asked
 
 GOOD = {
     "matrix": {
@@ -39,6 +43,11 @@ def changed(path, value):
     else:
         place[key] = value
     return raw
+
+
+def rule(**said):
+    """A role with one rule."""
+    return {"who": ["*"], "may": [{"commands": ["scale"], **said}]}
 
 
 def complaint(raw):
@@ -105,13 +114,78 @@ def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
         ("environments", {}, "environments: "),
         ("environments/dev/targets", [], "environments.dev.targets: "),
         ("environments/dev/targets", "local", "environments.dev.targets: "),
+        (
+            "environments/dev/approvals",
+            {"deplyo": {}},
+            "environments.dev.approvals.deplyo.[key]: `deplyo` changes nothing; did you mean",
+        ),
+        ("environments/dev/approvals", {"ping": "none"}, "`ping` changes nothing"),
+        ("environments/dev/approvals", {"stop": "perhaps"}, "environments.dev.approvals.stop: "),
+        ("environments/dev/approvals", {"stop": {"quorum": -1}}, "approvals.stop.quorum: "),
+        ("environments/dev/approvals", {"stop": {"qourum": 1}}, "did you mean `quorum`?"),
+        ("environments/dev/approvals", {"stop": {"by": "oparator"}}, "did you mean `operator`?"),
+        (
+            "environments/dev/approvals",
+            {"stop": {"by": "requester", "quorum": 2}},
+            "only one person can confirm",
+        ),
+        ("environments/dev/approvals", {"stop": {"within": "0s"}}, "approvals.stop.within: "),
         ("environments/dev/targets", ["mars"], "environments.dev: there is no target `mars`"),
         ("environments/dev/default_target", "stage", "is not one of its targets"),
         ("environments/dev/default_target", "mars", "there is no target `mars`"),
         ("rooms/ops", {"environment": "dev"}, "`ops` is no room id (!...) or alias (#...)"),
         ("rooms/#ops:example.org/environment", "prod", "there is no environment `prod`"),
-        ("access/operator", ["ann"], "operator: `ann` is not a Matrix id"),
-        ("access/operator", ["power:50"], "operator: `power:50` is not a Matrix id"),
+        ("access/operator", ["ann"], "access.operator.0: `ann` is not a Matrix id such as @*:host"),
+        ("access/operator", ["*", "power:lots"], "access.operator.1: `power:lots` is nobody; did"),
+        ("access/operator", ["pwoer:50"], "`pwoer:50` is nobody; did you mean `power:50`?"),
+        ("access/operator", ["room:ops"], "did you mean `room:#alias:server` or `room:!id`?"),
+        ("access/operator", ["room:#ops"], "access.operator.0: `room:#ops` is nobody"),
+        ("access/operator", ["webhooks:ci"], "did you mean `webhook:ci`?"),
+        ("access/operator", ["webhook:"], "access.operator.0: `webhook:` is nobody"),
+        ("access/operator", ["keeper"], "access.operator.0: `keeper` is not a Matrix id"),
+        ("access/operator", ["**"], "access.operator.0: `**` is not a Matrix id"),
+        ("matrix/invites_from", ["power:50"], "invites_from: `power:50` is not a Matrix id"),
+        ("roles/scaler", {}, "roles.scaler.who: is missing"),
+        ("roles/scaler", {"who": []}, "roles.scaler.who: "),
+        ("roles/scaler", {"who": ["ann"]}, "roles.scaler.who.0: `ann` is not a Matrix id"),
+        ("roles/Scaler", {"who": ["*"]}, "roles.Scaler"),
+        ("roles/admin", {"who": ["*"]}, "`admin` is there already; `access.admin` says who"),
+        ("roles/nobody", {"who": ["*"]}, "`nobody` is there already"),
+        ("roles/s", rule(commands=[]), "roles.s.may.0.commands: "),
+        (
+            "roles/s",
+            rule(commands=["sclae"]),
+            "may.0.commands.0: `sclae` is no command that",
+        ),
+        ("roles/s", rule(commands=["sclae"]), "did you mean `scale`?"),
+        ("roles/s", rule(commands=["status"]), "`status` is no command that takes a role"),
+        ("roles/s", rule(commands=["repair"]), "`repair` is no command that takes a role"),
+        ("roles/s", rule(comands=["scale"]), "comands: no such key; did you mean `commands`?"),
+        ("roles/s", rule(environments=["deb"]), "may.0: there is no environment `deb`; did you"),
+        ("roles/s", rule(environments=[]), "roles.s.may.0.environments: "),
+        ("roles/s", rule(targets=["gpu-*"]), "roles.s.may.0: `gpu-*` fits no target; there is"),
+        ("roles/s", rule(targets=["locale"]), "fits no target; did you mean `local`?"),
+        ("roles/s", rule(when=["replcas<=4"]), "may.0.when.0: `replcas<=4`: there is no argument"),
+        ("roles/s", rule(when=["replcas<=4"]), "did you mean `replicas`?"),
+        ("roles/s", rule(when=["replicas"]), "`replicas` is no condition; write"),
+        ("roles/s", rule(when=["replicas<4"]), "`replicas<4` is no condition; write"),
+        ("roles/s", rule(when=["replicas<=many"]), "`many` is no number"),
+        ("roles/s", rule(when=["source<=hf://a"]), "`source` is no number; write `source=...`"),
+        ("roles/s", rule(when=["replicas<="]), "is no condition"),
+        ("roles/s", rule(when="replicas<=4"), "roles.s.may.0.when: "),
+        ("roles/s", rule(when=[4]), "roles.s.may.0.when.0: "),
+        (
+            "environments/dev/defaults",
+            {"gpus": 1},
+            "gpus: no such key; did you mean `gpu`?",
+        ),
+        ("environments/dev/defaults", {"gpu": "all"}, "environments.dev.defaults.gpu"),
+        ("environments/dev/defaults", {"gpu": 65}, "environments.dev.defaults.gpu"),
+        ("environments/dev/defaults", {"replicas": 0}, "environments.dev.defaults.replicas: "),
+        ("environments/dev/defaults", {"context": 1}, "environments.dev.defaults.context: "),
+        ("environments/dev/defaults", {"settings": {"a": []}}, "dev.defaults.settings.a: "),
+        ("environments/dev/defaults", {"settings": {"a": True}}, "dev.defaults.settings.a: "),
+        ("environments/dev/defaults", {"drain_timeout": "-1s"}, "dev.defaults.drain_timeout: "),
         ("access/operator", "@ann:example.org", "access.operator: "),
         ("access/viewer", [7], "access.viewer.0: "),
         ("monitoring/probe_every", "often", "is not a duration; write for example 30s"),
@@ -221,3 +295,38 @@ def test_roles_and_rooms_become_the_policy():
     assert rules.environment("#ops:example.org").default_target == "stage"
     assert rules.environment("#ops:example.org").targets == ("stage", "local")
     assert rules.environment("!2:example.org") is None
+
+
+def test_roles_of_ones_own_become_rules_that_know_where_they_stand():
+    raw = changed(
+        "roles/scaler",
+        {
+            "who": ["@ops-*:example.org", "room:#oncall:example.org"],
+            "may": [
+                {"commands": ["scale", "restart"], "environments": ["dev"], "targets": ["lo*"]},
+                {"commands": ["*"], "when": ["replicas <= 4", "source=hf://org/*"]},
+            ],
+        },
+    )
+    (role,) = policy(parse(raw)).named
+    assert rooms_asked(parse(raw)) == ("#oncall:example.org",)
+    assert role.name == "scaler"
+    assert role.who == Subjects(("@ops-*:example.org", "room:#oncall:example.org"))
+    assert role.may == (
+        Rule(("scale", "restart"), ("dev",), ("lo*",), (), "roles.scaler.may.0"),
+        Rule(
+            ("*",),
+            when=(Condition("replicas", "<=", "4"), Condition("source", "=", "hf://org/*")),
+            origin="roles.scaler.may.1",
+        ),
+    )
+
+
+def test_an_environment_says_what_new_services_are_there():
+    said = {"replicas": 2, "gpu": "none", "context": 512, "settings": {"threads": 4, "a": "b"}}
+    said |= {"startup_budget": "5m", "drain_timeout": 7}
+    rules = policy(parse(changed("environments/dev/defaults", said)))
+    assert rules.called("dev").defaults == Defaults(
+        2, "none", 512, (("a", "b"), ("threads", "4")), 300.0, 7.0
+    )
+    assert policy(parse(GOOD)).called("dev").defaults == Defaults()

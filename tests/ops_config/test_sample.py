@@ -18,6 +18,7 @@ def uncommented(text):
 def test_the_sample_is_valid_as_it_stands():
     settings = parse(yaml.safe_load(sample()))
     assert settings.environments["dev"].targets == ("local",)
+    assert not settings.roles
 
 
 def test_every_line_that_can_be_switched_on_is_a_setting():
@@ -31,6 +32,8 @@ def test_every_line_that_can_be_switched_on_is_a_setting():
     assert settings.matrix.max_command_age == 600
     assert settings.monitoring.probe_every == 10
     assert settings.environments["dev"].default_target == "local"
+    assert settings.environments["dev"].defaults.gpu == "none"
+    assert settings.roles["scaler"].may[0].commands == ("scale", "restart")
 
 
 def test_every_setting_stands_in_the_sample_under_words_that_explain_it():
