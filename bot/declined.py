@@ -40,9 +40,10 @@ class Declined:
         return notice(f"✗ {self.verb} was not run: {why}", self.message.event_id)
 
 
-def declined(message: Message, text: str) -> Declined | None:
-    """Whether a command is declined; `text` is the command in the message."""
-    secret = kind_of_secret(message.body)
+def declined(message: Message, text: str, *, ours: bool) -> Declined | None:
+    """Whether a command is declined; `text` is the command in the message, `ours` whether one of
+    the bot's own secrets stands in it."""
+    secret = "one of my own secrets" if ours else kind_of_secret(message.body)
     if not message.exposed and secret is None:
         return None
     return Declined(message, text.split(maxsplit=1)[0][:40], secret)

@@ -47,9 +47,10 @@ class Intake:
         work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
         remove: Callable[[str, str], Awaitable[None]] | None = None,
+        holds_secret: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
-        self._requests = Requests(grammar, prefix)
+        self._requests = Requests(grammar, prefix, holds_secret)
         self._outbox = outbox
         self._clock = clock
         self._user_id = user_id

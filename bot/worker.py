@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -38,11 +39,13 @@ class Worker:
         deps: Deps,
         outbox: Outbox,
         max_age: timedelta,
+        masked: Callable[[str], str],
     ) -> None:
         self._grammar = grammar
         self._deps = deps
         self._outbox = outbox
         self._max_age = max_age
+        self._masked = masked
         self._tasks: dict[asyncio.Task[None], bool] = {}
 
     async def take_up(self, operations: Sequence[Operation]) -> None:
@@ -95,7 +98,7 @@ class Worker:
             return
         live = self._live(operation)
         try:
-            reply = await self._reply(operation, live)
+            reply = (await self._reply(operation, live)).masked(self._masked)
         finally:
             await live.stop()
         state = State.SUCCEEDED if reply.ok else State.FAILED
@@ -155,6 +158,7 @@ class Worker:
         title = operation.text.split("\n")[0][:60]
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
+            news = replace(news, text=self._masked(news.text))  # before it is cut short
             if news.step == "answering":
                 return answering(title, news)
             return working(title, news, elapsed, operation.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html as _html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from domain.errors import OpsError, Unhealthy
@@ -67,6 +67,10 @@ class Reply:
     def summary(self) -> str:
         """The first line."""
         return plain(self.blocks[:1]).partition("\n")[0]
+
+    def masked(self, masked: Callable[[str], str]) -> Reply:
+        """The same with every text in it masked, before any of it is cut short or kept."""
+        return replace(self, blocks=tuple(_masked(block, masked) for block in self.blocks))
 
     def marked_cancelled(self) -> Reply:
         """The same, as the end of something that was cancelled."""
@@ -133,6 +137,16 @@ def size(amount: float) -> str:
 def _overall(news: Progress) -> float:
     done, count = news.position or (0, 1)
     return (done + (news.fraction or 0.0)) / max(count, 1)
+
+
+def _masked(block: Block, masked: Callable[[str], str]) -> Block:
+    match block:
+        case str():
+            return masked(block)
+        case Verbatim(text) | Code(text):
+            return replace(block, text=masked(text))
+        case Table(head, rows):
+            return Table(head, tuple(tuple(masked(cell) for cell in row) for row in rows))
 
 
 def _sentence(text: str) -> str:

@@ -45,6 +45,7 @@ class Desk:
         **more: AnyVerb,
     ) -> None:
         self.world, self.homeserver, self._start, self._more = world, homeserver, start, more
+        self.masked: Callable[[str], str] = lambda text: text
         self._count = 0
         self.open()
 
@@ -65,7 +66,9 @@ class Desk:
             "!",
         )
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
-        self.worker = Worker(Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10))
+        self.worker = Worker(
+            Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10), self.masked
+        )
         self.intake = Intake(
             world.store, Grammar(verbs), self.outbox, world.clock, ME, "!", self.worker.take_up
         )
