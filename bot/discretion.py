@@ -53,6 +53,10 @@ class Discretion:
         """See `Masking.masked_html`."""
         return self.masking.masked_html(text)
 
+    def so_far(self, text: str) -> str:
+        """See `Masking.so_far`."""
+        return self.masking.so_far(text)
+
     def holds(self, text: str) -> bool:
         """Whether one of our own secrets stands in the text."""
         return self.masking.holds(text)

@@ -171,7 +171,7 @@ def _people(
     grammar = Grammar(all_verbs())
     outbox = Outbox(api, deps.store, deps.clock)
     max_age = timedelta(seconds=matrix.max_command_age)
-    worker = Worker(grammar, deps, outbox, max_age, discretion.masked)
+    worker = Worker(grammar, deps, outbox, max_age, discretion)
     store, clock = deps.store, deps.clock
 
     async def answered() -> None:

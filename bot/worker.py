@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
+from bot.discretion import Discretion
 from bot.ending import Ending
 from bot.matrix.content import Content, told
 from bot.matrix.live_reply import LiveReply
@@ -16,7 +17,7 @@ from bot.matrix.outbox import Outbox
 from commands.access import Permit, own_permit, permit
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
-from commands.replies import Block, Reply, answering, working
+from commands.replies import Block, Reply, answering, masked_blocks, working
 from commands.verb import Deps
 from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
@@ -39,13 +40,13 @@ class Worker:
         deps: Deps,
         outbox: Outbox,
         max_age: timedelta,
-        masked: Callable[[str], str],
+        discretion: Discretion,
     ) -> None:
         self._grammar = grammar
         self._deps = deps
         self._outbox = outbox
         self._max_age = max_age
-        self._masked = masked
+        self._discretion = discretion
         self._tasks: dict[asyncio.Task[None], bool] = {}
 
     async def take_up(self, operations: Sequence[Operation]) -> None:
@@ -98,7 +99,7 @@ class Worker:
             return
         live = self._live(operation)
         try:
-            reply = (await self._reply(operation, live)).masked(self._masked)
+            reply = (await self._reply(operation, live)).masked(self._discretion.masked)
         finally:
             await live.stop()
         state = State.SUCCEEDED if reply.ok else State.FAILED
@@ -158,10 +159,11 @@ class Worker:
         title = operation.text.split("\n")[0][:60]
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
-            news = replace(news, text=self._masked(news.text))  # before it is cut short
             if news.step == "answering":
-                return answering(title, news)
-            return working(title, news, elapsed, operation.id)
+                return answering(title, replace(news, text=self._discretion.so_far(news.text)))
+            news = replace(news, text=self._discretion.masked(news.text))  # before it is cut short
+            blocks = working(title, news, elapsed, operation.id)
+            return masked_blocks(blocks, self._discretion.masked)
 
         def render(blocks: Sequence[Block]) -> Content:
             return self._content(operation, blocks, State.RUNNING)

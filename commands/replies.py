@@ -70,11 +70,16 @@ class Reply:
 
     def masked(self, masked: Callable[[str], str]) -> Reply:
         """The same with every text in it masked, before any of it is cut short or kept."""
-        return replace(self, blocks=tuple(_masked(block, masked) for block in self.blocks))
+        return replace(self, blocks=masked_blocks(self.blocks, masked))
 
     def marked_cancelled(self) -> Reply:
         """The same, as the end of something that was cancelled."""
         return replace(self, cancelled=True)
+
+
+def masked_blocks(blocks: Sequence[Block], masked: Callable[[str], str]) -> tuple[Block, ...]:
+    """The blocks with every text in them masked."""
+    return tuple(_masked(block, masked) for block in blocks)
 
 
 def plain(blocks: Sequence[Block]) -> str:

@@ -22,6 +22,9 @@ SHORTEST = 6
 """Characters. A shorter value is not masked: it would blank half of every text, and tell by the
 blanks what it is."""
 
+GIVEAWAY = 4
+"""Characters that begin a known secret, by which one might know it."""
+
 _TAG = re.compile(r"(<[^<>]*>)")
 _BASE64 = r"[A-Za-z0-9+/_-]"
 
@@ -49,6 +52,13 @@ class Masking:
         person reads it."""
         parts = _TAG.split(text)
         return "".join(part if at % 2 else self._between(part) for at, part in enumerate(parts))
+
+    def so_far(self, text: str) -> str:
+        """A text that goes on, masked: a known secret of which only the beginning stands at its
+        end included."""
+        masked = self.masked(text)
+        begun = max((_begun(form, masked) for form in self._forms), default=0)
+        return masked[: len(masked) - begun] + MASK if begun else masked
 
     def holds(self, text: str) -> bool:
         """Whether a known secret stands in the text."""
@@ -88,6 +98,12 @@ class Masking:
 def _pattern(form: str, coded: bool) -> str:
     """With what stands beside letters of base64: it belongs in part to the secret."""
     return f"{_BASE64}?{re.escape(form)}{_BASE64}?=*" if coded else re.escape(form)
+
+
+def _begun(form: str, text: str) -> int:
+    """How many characters at the end of a text begin a form; 0 for too few to tell."""
+    lengths = range(len(form) - 1, GIVEAWAY - 1, -1)
+    return next((length for length in lengths if text.endswith(form[:length])), 0)
 
 
 def _worth_masking(lines: Iterable[str]) -> Iterator[str]:

@@ -19,7 +19,8 @@ _NOT_BEFORE = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 
 _NAMES = ("token", "secret", "passw", "api_key", "apikey", "access_key", "private_key")
 
-_BASE64_LINES = r"(?:(?:\s|\\[nr]){0,4}[A-Za-z0-9+/=]{20,})*(?:(?:\s|\\[nr]){0,4}[A-Za-z0-9+/]+=*)?"
+_GAP = r"(?:\s|\\[nr]){0,4}"
+_BASE64_LINES = rf"(?:(?:{_GAP}[A-Za-z0-9+/=]{{20,}})+(?:{_GAP}[A-Za-z0-9+/]+=*)?)?"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ SHAPES = (
     Shape(
         "a private key",
         rf"-----BEGIN [A-Z ]{{0,40}}PRIVATE KEY-----(?!{MASK})",
-        rf"{_BASE64_LINES}(?:(?:\s|\\[nr]){{0,4}}-----END [A-Z ]{{0,40}}PRIVATE KEY-----)?",
+        rf"{_BASE64_LINES}(?:{_GAP}-----END [A-Z ]{{0,40}}PRIVATE KEY-----)?",
         ("private key-----",),
     ),
     Shape("a Hugging Face token", r"hf_", r"[A-Za-z0-9]{30,}", ("hf_",)),

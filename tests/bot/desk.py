@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from bot.discretion import Discretion
 from bot.intake import Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
@@ -45,7 +46,7 @@ class Desk:
         **more: AnyVerb,
     ) -> None:
         self.world, self.homeserver, self._start, self._more = world, homeserver, start, more
-        self.masked: Callable[[str], str] = lambda text: text
+        self.discretion = Discretion()
         self._count = 0
         self.open()
 
@@ -67,7 +68,7 @@ class Desk:
         )
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
         self.worker = Worker(
-            Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10), self.masked
+            Grammar(verbs), self.deps, self.outbox, timedelta(minutes=10), self.discretion
         )
         self.intake = Intake(
             world.store, Grammar(verbs), self.outbox, world.clock, ME, "!", self.worker.take_up
