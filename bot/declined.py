@@ -25,6 +25,7 @@ class Declined:
 
     message: Message
     verb: str
+    """What was asked for; `This` where that is, or may be, the secret."""
     secret: str | None
     """The kind of secret it holds, in words; None if it was declined for being exposed."""
 
@@ -46,4 +47,5 @@ def declined(message: Message, text: str, *, ours: bool) -> Declined | None:
     secret = "one of my own secrets" if ours else kind_of_secret(message.body)
     if not message.exposed and secret is None:
         return None
-    return Declined(message, text.split(maxsplit=1)[0][:40], secret)
+    verb = text.split(maxsplit=1)[0]
+    return Declined(message, "This" if ours or kind_of_secret(verb) else verb[:40], secret)

@@ -138,6 +138,7 @@ async def open_house(settings: Settings, discretion: Discretion) -> AsyncIterato
             clock.now(),
             __version__,
             matrix.prefix,
+            masked=discretion.masked,
         )
         house = _people(settings, deps, api, position, given.password, recovery, discretion)
         pulse.session = house.session

@@ -35,7 +35,9 @@ def logged(value: Any, discretion: Discretion) -> Any:
         case str():
             return discretion.masked(value)
         case Mapping():
-            return {str(key): logged(each, discretion) for key, each in value.items()}
+            return {
+                discretion.masked(str(key)): logged(each, discretion) for key, each in value.items()
+            }
         case list() | tuple() | set() | frozenset():
             return [logged(each, discretion) for each in value]
         case _:

@@ -166,9 +166,12 @@ async def test_tokens_got_at_login_are_canaries_too(cage: Cage, leaky: Path):
 async def test_one_of_the_bots_own_secrets_is_not_even_filed(cage: Cage):
     room, secret = cage.room, ENVIRONMENT["MATRIX_CANARY_PASSWORD"]
     await room.person.types(room.id, f"!infer tiny is it {secret}?")
+    await room.person.types(room.id, f"!{secret}")
     await room.says("!ping")
-    told = [event["content"].get("body", "") for event in await room.person.sees(room.id)]
-    assert any("one of my own secrets" in body for body in told)
+    events = await room.person.sees(room.id)
+    told = [e["content"]["body"] for e in events if e["content"].get("msgtype") == "m.notice"]
+    assert sum("one of my own secrets" in body for body in told) == 2
+    assert not any(secret in body for body in told)
     await room.bot.stop()
     assert secret not in room.bot.log.read_text()
     for file in cage.folder.glob("gantry.db*"):
