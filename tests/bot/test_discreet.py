@@ -1,5 +1,6 @@
 """What the one place that speaks to the homeserver lets through."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import nio
@@ -12,8 +13,17 @@ from bot.matrix.api import MatrixApi
 from bot.matrix.content import edit, notice
 from bot.matrix.crypto.keyring import KeyStore
 from bot.matrix.discreet import discreet, logged
+from commands.replies import Reply
+from commands.verb import Verb
+from domain.errors import Unreachable
+from domain.people import Role
+from domain.progress import Progress
+from tests.fleet.world import until
 
+from .desk import Desk
 from .homeserver import ME, ROOM
+
+VIEWER = Role.VIEWER
 
 SECRET = "hunter2-hunter2"
 
@@ -109,3 +119,35 @@ def test_the_environment_is_known_by_its_names():
         {"HF_TOKEN": "canary-1", "PATH": "/usr/bin:/bin", "TINY_TOKEN": "on", "My_Api_Key": "k" * 9}
     )
     assert made.masked("canary-1 /usr/bin:/bin on kkkkkkkkk") == "••• /usr/bin:/bin on •••"
+
+
+async def test_every_token_that_is_used_is_known_from_then_on(api, discretion):
+    made, _ = api
+    made.line.use(SecretStr("opaque-access-token"))
+    with pytest.raises(Unreachable):
+        await made.line.refresh(SecretStr("opaque-refresh-token"))
+    assert discretion.masked("opaque-access-token opaque-refresh-token") == "••• •••"
+
+
+async def test_progress_is_masked_before_it_is_cut_short(world, homeserver, start, discretion):
+    """Its last 300 characters are shown: half a secret would be unknown to any later step."""
+
+    @dataclass(frozen=True)
+    class Tell:
+        pass
+
+    async def telling(request, permit, deps, report):
+        report(Progress("pull", text=SECRET + "." * 295))
+        await until(lambda: any("⏳" in text for text in homeserver.shown()))
+        report(Progress("answering", text=SECRET[:9]))
+        await until(lambda: any("•••" in text for text in homeserver.shown()))
+        return Reply.done("done")
+
+    desk = Desk(world, homeserver, start, tell=Verb("tell", "", ("tell",), Tell, telling, VIEWER))
+    desk.discretion.learn("password", SecretStr(SECRET))
+    await desk.says("!tell")
+    said = str(list(homeserver.events.values()))
+    assert "⏳" in said
+    assert SECRET[-5:] not in said
+    assert SECRET[:9] not in said
+    await desk.crash()
