@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from commands.verb import AnyVerb, spelled
-from domain.failure_signs import CLASSES
+from domain.failure_classes import CLASSES
 
 
 def reference(verbs: Mapping[str, AnyVerb]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from domain.errors import Failure
-from domain.failure_signs import CLASSES, EMPTY_WORDS, EXIT_CODES, SIGNALS, SIGNS, Sign
+from domain.failure_classes import CLASSES, EXIT_CODES, SIGNALS
+from domain.failure_signs import EMPTY_WORDS, SIGNS, Sign
 
 EVIDENCE = 8
 """Log lines a diagnosis carries."""
@@ -93,7 +94,7 @@ def _by_its_end(ending: Ending) -> tuple[str, str]:
 def _around(line: str, evidence: tuple[str, ...]) -> tuple[str, ...]:
     """The last lines, and before them the one that tells, should it not be among them."""
     last = evidence[-EVIDENCE:]
-    return last if line in last else (line, "…", *last[2:])
+    return last if line in last else (line, *last[1:])
 
 
 def _failure(

@@ -69,7 +69,7 @@ class Failure:
     """A diagnosis: which class of failure, from what evidence, and what to try."""
 
     kind: str
-    """A class of `domain.failure_signs`: `out-of-memory`, `port-taken`, `crashed` ..."""
+    """A class of `domain.failure_classes`: `out-of-memory`, `port-taken`, `crashed` ..."""
     what: str
     advice: str
     evidence: tuple[str, ...] = ()

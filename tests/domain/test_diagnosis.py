@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from domain.diagnosis import EVIDENCE, Ending, diagnose, gave_up
-from domain.failure_signs import CLASSES, SIGNS
+from domain.failure_classes import CLASSES
+from domain.failure_signs import SIGNS
 
 FAILURES = Path(__file__).with_name("failures")
 FILES = sorted(FAILURES.glob("*.txt"))
