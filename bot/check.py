@@ -16,7 +16,7 @@ from bot.matrix.crypto.cross_signing import ensure_identity, reset_identity, tru
 from bot.matrix.crypto.own_device import OwnDevice
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import log_in
-from bot.parts import credentials, key_store, open_targets, recovery_key
+from bot.parts import credentials, key_store, learn_secrets, open_targets, recovery_key
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from fleet.store.database import Store, sqlite_path
@@ -31,6 +31,7 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     discretion = Discretion.of_environment()
     try:
         settings = load(config)
+        learn_secrets(settings, discretion)
         kept = None if new_recovery_key else recovery_key(settings, discretion)
     except ConfigError as error:
         click.echo(discretion.masked(_told(error)))

@@ -68,6 +68,14 @@ def recovery_key(settings: Settings, discretion: Discretion) -> RecoveryKey | No
     return key
 
 
+def learn_secrets(settings: Settings, discretion: Discretion) -> None:
+    """Know what the settings name to log in and to open the key store with, before anything may
+    tell it. Raises ConfigError."""
+    credentials(settings, discretion)
+    file = settings.matrix.store_passphrase_file
+    discretion.learn("passphrase", secret(file, None, "the key store's passphrase"))
+
+
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
     """A deployer for each target, connected to nothing yet."""
     return {

@@ -12,6 +12,9 @@ from domain.failure_signs import EMPTY_WORDS, SIGNS, Sign
 EVIDENCE = 8
 """Log lines a diagnosis carries."""
 
+LONGEST_LINE = 4000
+"""Characters of a line that are looked at: what fails says so at the beginning."""
+
 _HIGHEST_SIGNAL = 64
 
 
@@ -71,7 +74,7 @@ def _sign_in(
     lines = list(lines)
     for sign in signs:
         for line in lines:
-            if match := sign.pattern.search(line):
+            if match := sign.pattern.search(line[:LONGEST_LINE]):
                 return sign, match.groupdict(), line
     return None
 

@@ -111,6 +111,13 @@ def test_what_says_nothing_is_a_crash(log: tuple[str, ...]):
     assert diagnose(Ending(1, log=log)).kind == "crashed"
 
 
+@pytest.mark.parametrize("unit", ["max seq len (1) KV cache ", "pull ", "_model_len (1) ", "a"])
+def test_no_line_takes_long(unit: str):
+    """Quadratic work would take minutes here."""
+    log = tuple(unit * (1_000_000 // len(unit)) for _ in range(3))
+    assert diagnose(Ending(1, log=log)).kind == "crashed"
+
+
 @pytest.mark.parametrize(
     ("number", "kind"),
     [

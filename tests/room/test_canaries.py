@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +153,17 @@ async def test_no_canary_comes_out(cage: Cage, capfd: pytest.CaptureFixture[str]
         kept = file.read_bytes().decode(errors="replace")
         assert not list(leaks(kept, cage.canaries)), file
     assert not list(leaks("".join(capfd.readouterr()), cage.canaries))
+
+
+async def test_check_does_not_print_them_either(cage: Cage):
+    check = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "check", "--config", str(cage.room.bot.config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await check.communicate()
+    assert "target leaky: •••" in told.decode()
+    assert not list(leaks(told.decode(), cage.canaries))
 
 
 async def test_tokens_got_at_login_are_canaries_too(cage: Cage, leaky: Path):
