@@ -10,17 +10,13 @@ import click
 from pydantic import SecretStr
 
 from bot.clock import SystemClock
+from bot.discretion import Discretion
 from bot.matrix.api import MatrixApi
 from bot.matrix.crypto.cross_signing import ensure_identity, reset_identity, trust
 from bot.matrix.crypto.own_device import OwnDevice
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import log_in
-from bot.parts import (
-    credentials,
-    key_store,
-    open_targets,
-    recovery_key,
-)
+from bot.parts import credentials, key_store, learn_secrets, open_targets, recovery_key
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from fleet.store.database import Store, sqlite_path
@@ -33,44 +29,54 @@ from ops_config.values import rooms_asked
 
 async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     """Try everything, tell of each thing in a line, and return the exit code."""
+    discretion = Discretion.of_environment()
     try:
         settings = load(config)
-        recovery = RecoveryKey.generate() if new_recovery_key else recovery_key(settings)
+        learn_secrets(settings, discretion)
+        kept = None if new_recovery_key else recovery_key(settings, discretion)
     except ConfigError as error:
-        click.echo(f"✗ {error.summary}" + (f"\n  {error.hint}" if error.hint else ""))
+        click.echo(discretion.masked(_told(error)))
         return 2
+    recovery = RecoveryKey.generate() if new_recovery_key else kept
     click.echo(f"✓ {config} is valid")
-    account = partial(_account, settings, recovery, new=new_recovery_key)
-    results = [await _tell("state, login and device", account)]
+    account = partial(_account, settings, recovery, discretion, new=new_recovery_key)
+    results = [await _tell("state, login and device", account, discretion)]
     async with open_session() as http:
         clock = SystemClock()
         tools = Tools(Prober(http, clock), clock, sqlite_path(settings.state.url).parent)
         for name, deployer in open_targets(settings, tools).items():
-            results.append(await _tell(f"target {name}", partial(_target, deployer)))
+            results.append(await _tell(f"target {name}", partial(_target, deployer), discretion))
             await deployer.aclose()
     if not (settings.access.operator or settings.access.admin or settings.roles):
         click.echo("! access: nobody may change anything; list somebody as operator")
     return 0 if all(results) else 1
 
 
-async def _tell(what: str, attempt: Callable[[], Awaitable[str]]) -> bool:
+async def _tell(what: str, attempt: Callable[[], Awaitable[str]], discretion: Discretion) -> bool:
     try:
-        click.echo(f"✓ {what}: {await attempt()}")
+        click.echo(discretion.masked(f"✓ {what}: {await attempt()}"))
     except OpsError as error:
-        click.echo(f"✗ {what}: {error.summary}" + (f"\n  {error.hint}" if error.hint else ""))
+        click.echo(discretion.masked(_told(error, f"{what}: ")))
         return False
     return True
 
 
-async def _account(settings: Settings, recovery: RecoveryKey | None, *, new: bool) -> str:
-    matrix, given = settings.matrix, credentials(settings)
+def _told(error: OpsError, what: str = "") -> str:
+    return f"✗ {what}{error.summary}" + (f"\n  {error.hint}" if error.hint else "")
+
+
+async def _account(
+    settings: Settings, recovery: RecoveryKey | None, discretion: Discretion, *, new: bool
+) -> str:
+    matrix, given = settings.matrix, credentials(settings, discretion)
     try:
         store = await Store.open(sqlite_path(settings.state.url))
     except Busy as error:
         if new:
             raise
         return f"{error.summary}, so it and its login work; stop it to have its device checked"
-    api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
+    keys = key_store(settings, discretion)
+    api = MatrixApi(matrix.homeserver, matrix.user_id, keys, discretion)
     try:
         position = await log_in(api, store, given, SystemClock())
         told = (matrix.admin_room, settings.audit.mirror_room)

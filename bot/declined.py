@@ -25,6 +25,7 @@ class Declined:
 
     message: Message
     verb: str
+    """What was asked for; `This` where that is, or may be, the secret."""
     secret: str | None
     """The kind of secret it holds, in words; None if it was declined for being exposed."""
 
@@ -40,9 +41,11 @@ class Declined:
         return notice(f"✗ {self.verb} was not run: {why}", self.message.event_id)
 
 
-def declined(message: Message, text: str) -> Declined | None:
-    """Whether a command is declined; `text` is the command in the message."""
-    secret = kind_of_secret(message.body)
+def declined(message: Message, text: str, *, ours: bool) -> Declined | None:
+    """Whether a command is declined; `text` is the command in the message, `ours` whether one of
+    the bot's own secrets stands in it."""
+    secret = "one of my own secrets" if ours else kind_of_secret(message.body)
     if not message.exposed and secret is None:
         return None
-    return Declined(message, text.split(maxsplit=1)[0][:40], secret)
+    verb = text.split(maxsplit=1)[0]
+    return Declined(message, "This" if ours or kind_of_secret(verb) else verb[:40], secret)

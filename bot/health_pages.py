@@ -16,12 +16,15 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def answering(pulse: Pulse, address: str) -> AsyncIterator[None]:
-    """Answer probes at host:port until the block ends. Raises ConfigError when that is taken."""
+async def answering(
+    pulse: Pulse, address: str, masked: Callable[[str], str]
+) -> AsyncIterator[None]:
+    """Answer probes at host:port until the block ends, what is wrong masked. Raises ConfigError
+    when that is taken."""
     host, _, port = address.rpartition(":")
     app = web.Application()
-    app.router.add_get("/healthz", _page(pulse, not_alive))
-    app.router.add_get("/readyz", _page(pulse, not_ready))
+    app.router.add_get("/healthz", _page(pulse, not_alive, masked))
+    app.router.add_get("/readyz", _page(pulse, not_ready, masked))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     beat = asyncio.create_task(pulse.beat(), name="pulse")
@@ -45,11 +48,11 @@ async def _listen(site: web.TCPSite, address: str) -> None:
 
 
 def _page(
-    pulse: Pulse, judge: Callable[[Signs], list[str]]
+    pulse: Pulse, judge: Callable[[Signs], list[str]], masked: Callable[[str], str]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def page(request: web.Request) -> web.Response:
         signs = await pulse.signs()
-        wrong = judge(signs)
+        wrong = [masked(each) for each in judge(signs)]
         body = {
             "ok": not wrong,
             "wrong": wrong,

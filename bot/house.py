@@ -15,11 +15,13 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.clock import SystemClock
+from bot.discretion import Discretion
 from bot.health import Pulse
 from bot.intake import Intake
 from bot.matrix.admins import Admins
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
+from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.crypto.vouching import Vouching
 from bot.matrix.doorkeeper import Doorkeeper
 from bot.matrix.entering import Entrance, resolve
@@ -85,13 +87,15 @@ class House:
     pruning: Pruning
 
 
-async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) -> None:
+async def serve(
+    settings: Settings, discretion: Discretion, stop: asyncio.Event, opened: asyncio.Event
+) -> None:
     """Run the bot until `stop` is set; set `opened` from when on that is looked at. Raises OpsError
     when it cannot go on.
 
     Stopping leaves changes where they are: the next run finishes them.
     """
-    async with open_house(settings) as house:
+    async with open_house(settings, discretion) as house:
         opened.set()
         await house.worker.resume()
         async with _running(house) as tasks:
@@ -106,10 +110,10 @@ async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) 
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
+async def open_house(settings: Settings, discretion: Discretion) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
-    given = credentials(settings)
+    given = credentials(settings, discretion)
     path = sqlite_path(settings.state.url)
     async with AsyncExitStack() as stack:
         store = await Store.open(path)
@@ -118,8 +122,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         if settings.monitoring.health is not None:
             from bot.health_pages import answering  # a web server takes 50 ms to import
 
-            await stack.enter_async_context(answering(pulse, settings.monitoring.health))
-        api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
+            pages = answering(pulse, settings.monitoring.health, discretion.masked)
+            await stack.enter_async_context(pages)
+        keys = key_store(settings, discretion)
+        recovery = recovery_key(settings, discretion)
+        api = MatrixApi(matrix.homeserver, matrix.user_id, keys, discretion)
         stack.push_async_callback(api.aclose)
         position = await _patiently(lambda: log_in(api, store, given, clock), clock)
         book = await _room_book(settings, api, store)
@@ -144,8 +151,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             clock.now(),
             __version__,
             matrix.prefix,
+            masked=discretion.masked,
         )
-        house = _people(settings, deps, api, outbox, position, given.password)
+        house = _people(settings, deps, api, outbox, position, given.password, recovery, discretion)
         pulse.session = house.session
         yield house
 
@@ -171,12 +179,15 @@ def _people(
     outbox: Outbox,
     position: Position,
     password: SecretStr | None,
+    recovery: RecoveryKey | None,
+    discretion: Discretion,
 ) -> House:
     """The half of the house that talks with people."""
     matrix = settings.matrix
     grammar = Grammar(all_verbs())
     max_age = timedelta(seconds=matrix.max_command_age)
-    worker = Worker(grammar, deps, outbox, max_age, Standing(api, deps.rooms).of)
+    standing = Standing(api, deps.rooms)
+    worker = Worker(grammar, deps, outbox, max_age, discretion, standing.of)
     store, clock = deps.store, deps.clock
     store.mirror = mirror(deps.rooms, outbox) if settings.audit.mirror_room else None
 
@@ -184,10 +195,19 @@ def _people(
         await worker.quiet(TALK)
         await outbox.answered(ANSWERS)
 
-    user_id, prefix, work = matrix.user_id, matrix.prefix, worker.take_up
-    remove, reconsider = api.remove, deps.decisions.heard
+    user_id, prefix = matrix.user_id, matrix.prefix
     intake = Intake(
-        store, grammar, outbox, clock, user_id, prefix, work, answered, remove, reconsider
+        store,
+        grammar,
+        outbox,
+        clock,
+        user_id,
+        prefix,
+        worker.take_up,
+        answered,
+        api.remove,
+        deps.decisions.heard,
+        discretion.holds,
     )
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
@@ -199,7 +219,7 @@ def _people(
     )
     every = settings.monitoring.probe_every
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)
-    vouching = Vouching(api, recovery_key(settings), password, session.open_late, clock)
+    vouching = Vouching(api, recovery, password, session.open_late, clock)
     pruning = Pruning(store, clock, timedelta(seconds=settings.state.keep_for))
     return House(session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal, pruning)
 

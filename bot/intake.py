@@ -51,9 +51,10 @@ class Intake:
         answered: Callable[[], Awaitable[None]] | None = None,
         remove: Callable[[str, str], Awaitable[None]] | None = None,
         reconsider: Callable[[str], None] = lambda operation: None,
+        holds_secret: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
-        self._requests = Requests(grammar, prefix)
+        self._requests = Requests(grammar, prefix, holds_secret)
         self._outbox = outbox
         self._clock = clock
         self._user_id = user_id

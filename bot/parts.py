@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
+from bot.discretion import Discretion
 from bot.matrix.crypto.keyring import KeyStore
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import Credentials
@@ -22,7 +23,7 @@ from ops_config.settings import Settings
 from ops_config.values import inviters
 
 
-def key_store(settings: Settings) -> KeyStore:
+def key_store(settings: Settings, discretion: Discretion) -> KeyStore:
     """Where the device's encryption keys are kept: beside the state.
 
     Without a passphrase in the settings one is made and kept next to them, which protects no
@@ -37,23 +38,42 @@ def key_store(settings: Settings) -> KeyStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(file, secrets.token_urlsafe(32))
     passphrase = secret(file, None, "the key store's passphrase")
+    discretion.learn("passphrase", passphrase)
     return KeyStore(folder, passphrase or SecretStr(""))
 
 
-def credentials(settings: Settings) -> Credentials:
+def credentials(settings: Settings, discretion: Discretion) -> Credentials:
     """What to log in with. Raises ConfigError."""
     matrix = settings.matrix
-    return Credentials(
+    given = Credentials(
         secret(matrix.password_file, matrix.password_env, "the bot's password"),
         secret(matrix.access_token_file, matrix.access_token_env, "the bot's access token"),
         secret(matrix.refresh_token_file, None, "the bot's refresh token"),
     )
+    discretion.learn("password", given.password)
+    discretion.learn("access token", given.token)
+    discretion.learn("refresh token", given.refresh)
+    return given
 
 
-def recovery_key(settings: Settings) -> RecoveryKey | None:
+def recovery_key(settings: Settings, discretion: Discretion) -> RecoveryKey | None:
     """The account's recovery key, if the settings name one. Raises ConfigError."""
     text = secret(settings.matrix.recovery_key_file, None, "the recovery key")
-    return RecoveryKey.decode(text) if text else None
+    if text is None:
+        return None
+    key = RecoveryKey.decode(text)
+    grouped = key.encode()
+    together = SecretStr("".join(grouped.get_secret_value().split()))
+    discretion.learn("recovery key", text, grouped, together)
+    return key
+
+
+def learn_secrets(settings: Settings, discretion: Discretion) -> None:
+    """Know what the settings name to log in and to open the key store with, before anything may
+    tell it. Raises ConfigError."""
+    credentials(settings, discretion)
+    file = settings.matrix.store_passphrase_file
+    discretion.learn("passphrase", secret(file, None, "the key store's passphrase"))
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:

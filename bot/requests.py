@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bot.declined import Declined, declined
 from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
@@ -17,9 +19,11 @@ from fleet.store.database import Transaction
 class Requests:
     """Tells requests from talk."""
 
-    def __init__(self, grammar: Grammar, prefix: str) -> None:
+    def __init__(self, grammar: Grammar, prefix: str, holds_secret: Callable[[str], bool]) -> None:
         self._grammar = grammar
         self._prefix = prefix
+        self._holds_secret = holds_secret
+        """Whether one of the bot's own secrets stands in a text."""
 
     async def file(
         self, reading: Reading, tx: Transaction
@@ -51,7 +55,7 @@ class Requests:
             text = turn_text(service, message.body)
         if text is None:
             return None
-        if refused := declined(message, text):
+        if refused := declined(message, text, ours=self._holds_secret(message.body)):
             return refused
         verb = self._grammar.verb(text)
         talks = service is not None and verb is not None and verb.request is Infer

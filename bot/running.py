@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from bot import journal
+from bot.discretion import Discretion
 from bot.house import serve
 from domain.errors import ConfigError, OpsError
 from ops_config.load import load
@@ -21,14 +22,15 @@ log = structlog.get_logger()
 
 def run_until_stopped(config: Path, log_level: str) -> None:
     """Run, and leave with the right exit code: 2 for the configuration, 1 for the rest."""
-    journal.start(log_level)
+    discretion = Discretion.of_environment()
+    journal.start(discretion, log_level)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(load(config)))
+            runner.run(_serve(load(config), discretion))
     except ConfigError as error:
-        _leave(error, 2)
+        _leave(error, 2, discretion)
     except OpsError as error:
-        _leave(error, 1)
+        _leave(error, 1, discretion)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -40,12 +42,12 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, discretion: Discretion) -> None:
     stop, opened = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(serve(settings, stop, opened), name="serve")
+    serving = asyncio.create_task(serve(settings, discretion, stop, opened), name="serve")
     stopping = asyncio.create_task(stop.wait(), name="stop before start")
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -56,7 +58,8 @@ async def _serve(settings: Settings) -> None:
         serving.result()
 
 
-def _leave(error: OpsError, code: int) -> None:
+def _leave(error: OpsError, code: int, discretion: Discretion) -> None:
     log.error("cannot go on", why=error.summary, hint=error.hint)
-    print(f"gantry: {error.summary}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201
+    told = f"gantry: {error.summary}" + (f"\n{error.hint}" if error.hint else "")
+    print(discretion.masked(told), file=sys.stderr)  # noqa: T201
     sys.exit(code)

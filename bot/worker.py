@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
+from bot.discretion import Discretion
 from bot.ending import Ending
 from bot.matrix.content import Content, told
 from bot.matrix.live_reply import LiveReply
@@ -16,7 +18,7 @@ from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
-from commands.replies import Block, Reply, answering, working
+from commands.replies import Block, Reply, answering, masked_blocks, working
 from commands.verb import Deps
 from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
@@ -40,6 +42,7 @@ class Worker:
         deps: Deps,
         outbox: Outbox,
         max_age: timedelta,
+        discretion: Discretion,
         standing: Callable[[str, str], Awaitable[Person]] | None = None,
     ) -> None:
         self._grammar = grammar
@@ -48,6 +51,7 @@ class Worker:
         self._max_age = max_age
         self._standing = standing
         """(MXID, room) -> what the policy asks about somebody; None to go by names alone."""
+        self._discretion = discretion
         self._tasks: dict[asyncio.Task[None], bool] = {}
 
     async def take_up(self, operations: Sequence[Operation]) -> None:
@@ -100,7 +104,7 @@ class Worker:
             return
         live = self._live(operation)
         try:
-            reply = await self._reply(operation, live)
+            reply = (await self._reply(operation, live)).masked(self._discretion.masked)
         finally:
             await live.stop()
         state = State.SUCCEEDED if reply.ok else State.FAILED
@@ -177,8 +181,10 @@ class Worker:
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
             if news.step == "answering":
-                return answering(title, news)
-            return working(title, news, elapsed, operation.id)
+                return answering(title, replace(news, text=self._discretion.so_far(news.text)))
+            news = replace(news, text=self._discretion.masked(news.text))  # before it is cut short
+            blocks = working(title, news, elapsed, operation.id)
+            return masked_blocks(blocks, self._discretion.masked)
 
         def render(blocks: Sequence[Block]) -> Content:
             return self._content(operation, blocks, State.RUNNING)

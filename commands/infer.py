@@ -97,7 +97,7 @@ async def _answer(
 
 async def _keep(request: Infer, said: str, operation: Operation, deps: Deps) -> None:
     now, root = deps.clock.now(), operation.thread or operation.origin
-    turns = (*request.turns, Turn("assistant", said))
+    turns = (*request.turns, Turn("assistant", deps.masked(said)))
     async with deps.store.transaction() as tx:
         await tx.turns.keep(
             KeptTurn(operation.id, root, request.name, turn.role, turn.text, now) for turn in turns

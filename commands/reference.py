@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the verbs. Pure."""
+"""Writes docs/commands.md from the verbs, docs/failures.md from the classes. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from commands.verb import AnyVerb, spelled
+from domain.failure_classes import CLASSES
 
 
 def reference(verbs: Mapping[str, AnyVerb]) -> str:
@@ -20,6 +21,29 @@ def reference(verbs: Mapping[str, AnyVerb]) -> str:
     for verb in shown:
         lines += ["", *_section(verb)]
     return "\n".join(lines) + "\n"
+
+
+def failures() -> str:
+    """docs/failures.md: every class of failure, what it means and what to try."""
+    lines = ["# Failures", "", "Generated from the code by `script/docs`; do not edit.", ""]
+    lines += [*_FAILURES, "", "| class | it says | try | again |", "|---|---|---|---|"]
+    lines += [
+        f"| `{each.kind}` | {_cell(each.what)} | {_cell(each.advice)} "
+        f"| {'yes' if each.retryable else ''} |"
+        for each in CLASSES.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_FAILURES = (
+    "When a replica fails, the reply says what failed, how things stand and what to try, with",
+    "the last lines it wrote. The class is found from what the target answered and what the",
+    "engine wrote (vLLM, llama.cpp, Ollama, Docker, Kubernetes and others): the root cause, not",
+    "what follows from it. Where no words tell, the exit code or the signal does. Figures that",
+    "were written are told: `of a context of 262144 tokens, 34736 fit`.",
+    "",
+    "A `yes` under *again* means that the same command may work later with nothing changed.",
+)
 
 
 def _section(verb: AnyVerb) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html as _html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from domain.errors import OpsError, Unhealthy
@@ -71,9 +71,20 @@ class Reply:
         """The first line."""
         return plain(self.blocks[:1]).partition("\n")[0]
 
+    def masked(self, masked: Callable[[str], str]) -> Reply:
+        """The same with every text in it masked, before any of it is cut short or kept."""
+        if self.error is not None:
+            self.error.summary = masked(self.error.summary)
+        return replace(self, blocks=masked_blocks(self.blocks, masked))
+
     def marked_cancelled(self) -> Reply:
         """The same, as the end of something that was cancelled."""
         return replace(self, cancelled=True)
+
+
+def masked_blocks(blocks: Sequence[Block], masked: Callable[[str], str]) -> tuple[Block, ...]:
+    """The blocks with every text in them masked."""
+    return tuple(_masked(block, masked) for block in blocks)
 
 
 def plain(blocks: Sequence[Block]) -> str:
@@ -140,6 +151,16 @@ def _with_rest(text: str, rest: int, unit: str) -> str:
 def _overall(news: Progress) -> float:
     done, count = news.position or (0, 1)
     return (done + (news.fraction or 0.0)) / max(count, 1)
+
+
+def _masked(block: Block, masked: Callable[[str], str]) -> Block:
+    match block:
+        case str():
+            return masked(block)
+        case Verbatim(text) | Code(text):
+            return replace(block, text=masked(text))
+        case Table(head, rows):
+            return Table(head, tuple(tuple(masked(cell) for cell in row) for row in rows))
 
 
 def _sentence(text: str) -> str:

@@ -51,6 +51,8 @@ class Deps:
     version: str
     prefix: str
     conversations: Conversations = field(default_factory=Conversations)
+    masked: Callable[[str], str] = str
+    """What is kept passes it: a text without the secrets in it."""
 
 
 R = TypeVar("R")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.diagnosis import Ending, diagnose
 from domain.errors import Failure
 from domain.replicas import Phase
 from domain.sources import Source
@@ -23,12 +24,17 @@ class Scene:
 
 def choose(configured: str, source: Source) -> str:
     """The play a source asks for by its name (`tiny://never-ready`), else the target's own."""
-    return next((name for name in _PLAYS if name in source.location), configured)
+    names = (*_PLAYS, *_LAST_WORDS)
+    return next((name for name in names if name in source.location), configured)
 
 
 def scenes(play: str) -> tuple[Scene, ...]:
     """The scenes of a play, in order."""
-    return _PLAYS[play]
+    if play in _PLAYS:
+        return _PLAYS[play]
+    words = _LAST_WORDS[play]
+    failure = diagnose(Ending(1, log=(words,)))
+    return (*_PULL, *_DOWNLOAD, _LOAD[0], Scene(Phase.FAILED, words, failure=failure))
 
 
 _PULL = (
@@ -66,17 +72,6 @@ _NEVER_READY = Scene(
     ),
 )
 
-_OUT_OF_MEMORY = Scene(
-    Phase.FAILED,
-    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
-    "capacity of 23.65 GiB of which 811.06 MiB is free.",
-    failure=Failure(
-        "out-of-memory",
-        "CUDA out of memory",
-        "try a smaller quantisation, a smaller --ctx, or --set parallel=1",
-    ),
-)
-
 _CRASHES = tuple(Scene(Phase.STARTING, f"exited with code 1, start {n} of 3") for n in (1, 2))
 
 _CRASHED = Scene(
@@ -91,6 +86,18 @@ _PLAYS = {
     "smooth": (*_PULL, *_DOWNLOAD, *_LOAD, _READY),
     "slow-pull": (*_SLOW_PULL, *_DOWNLOAD, *_LOAD, _READY),
     "never-ready": (*_PULL, *_DOWNLOAD, *_LOAD, _SILENCE, _SILENCE, _NEVER_READY),
-    "out-of-memory": (*_PULL, *_DOWNLOAD, _LOAD[0], _OUT_OF_MEMORY),
     "crash-loop": (*_PULL, *_DOWNLOAD, *_CRASHES, _CRASHED),
 }
+
+_LAST_WORDS = {
+    "out-of-memory": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. "
+    "GPU 0 has a total capacity of 23.65 GiB of which 811.06 MiB is free.",
+    "kv-cache-too-small": "ValueError: To serve at least one request with the model's max seq len "
+    "(131072), (16.0 GiB KV cache is needed, which is larger than the available KV cache memory "
+    "(4.2 GiB). Based on the available memory, the estimated maximum model length is 34736.",
+    "gated-model": "Access to model rehearsal/secret-8b is restricted. You must have access to it "
+    "and be authenticated to access it. Please log in.",
+    "no-gpu": 'could not select device driver "" with capabilities: [[gpu]]',
+    "disk-full": "write /models/weights.safetensors: no space left on device",
+}
+"""Plays that load half of the model and end with these words, diagnosed as real ones are."""

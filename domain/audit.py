@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from domain.masking import Masking
 from domain.operations import Operation
-from domain.secrets import masked
 
 LONGEST = 500
 """Characters kept of arguments, and of a reason."""
@@ -140,8 +140,9 @@ def stamp(at: datetime) -> str:
 
 
 def excerpt(text: str) -> str:
-    """A line of what people typed or were told: secrets masked, cut where it gets long."""
-    line = " ".join(masked(text).split())
+    """A line of what people typed or were told: what looks like a secret masked, cut where it
+    gets long."""
+    line = " ".join(Masking().masked(text).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 

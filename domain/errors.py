@@ -80,7 +80,7 @@ class Failure:
     """A diagnosis: which class of failure, from what evidence, and what to try."""
 
     kind: str
-    """`out-of-memory`, `port-taken`, `not-a-model`, `probe-timeout`, `crashed` ..."""
+    """A class of `domain.failure_classes`: `out-of-memory`, `port-taken`, `crashed` ..."""
     what: str
     advice: str
     evidence: tuple[str, ...] = ()
@@ -92,6 +92,14 @@ class Unhealthy(TargetError):
     """A replica never became ready, or died. Carries the diagnosis."""
 
     def __init__(self, replica: str, failure: Failure) -> None:
-        super().__init__(f"{replica}: {failure.what}", hint=failure.advice)
+        super().__init__(f"{replica}: {failure.what}", hint=_of(replica, failure.advice))
         self.replica = replica
         self.failure = failure
+
+
+def _of(replica: str, advice: str) -> str:
+    """Advice with the service's name in the commands that take one."""
+    service = replica.rsplit("-", 2)[0]
+    for verb in ("logs", "restart"):
+        advice = advice.replace(f"`!{verb}`", f"`!{verb} {service}`")
+    return advice

@@ -32,7 +32,17 @@ class RehearsalTarget(BaseModel):
     """What makes it one of these."""
     home: Path | None = None
     """Where it remembers what it pretends to run; default: `targets/NAME` beside the state."""
-    script: Literal["smooth", "slow-pull", "never-ready", "out-of-memory", "crash-loop"] = "smooth"
+    script: Literal[
+        "smooth",
+        "slow-pull",
+        "never-ready",
+        "crash-loop",
+        "out-of-memory",
+        "kv-cache-too-small",
+        "gated-model",
+        "no-gpu",
+        "disk-full",
+    ] = "smooth"
     """What happens when something is deployed there."""
     pace: float = Field(default=1.0, ge=0, le=60)
     """Seconds each scene takes."""

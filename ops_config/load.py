@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from ops_config.settings import Settings
 
 _LISTED = 6
 
+CREDENTIAL = "credential:"
+"""Before the name of a systemd credential, where a file is asked for."""
+
 
 def load(path: Path) -> Settings:
     """Read and check the file. Raises ConfigError that lists what is wrong, by path."""
@@ -26,7 +30,7 @@ def load(path: Path) -> Settings:
             hint="`gantry sample-config` writes one to start from",
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {_one_line(error)}") from error
+        raise ConfigError(f"{path} is not YAML: {_where(error)}") from None  # it quotes the file
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} holds no settings", hint="`gantry sample-config` writes some")
     return parse(raw, str(path))
@@ -44,11 +48,13 @@ def parse(raw: dict[str, Any], where: str = "the configuration") -> Settings:
 
 
 def secret(file: Path | None, variable: str | None, what: str) -> SecretStr | None:
-    """Read a secret from where the settings say it is; None when they name no place.
+    """Read a secret from where the settings say it is: a file, a systemd credential
+    (`credential:NAME`) or an environment variable. None when they name no place.
 
     Raises ConfigError when that place is missing, unreadable or empty.
     """
     if file is not None:
+        file = _found(file)
         try:
             text = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -65,5 +71,27 @@ def secret(file: Path | None, variable: str | None, what: str) -> SecretStr | No
     return SecretStr(text)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _found(file: Path) -> Path:
+    """The file itself, or the systemd credential that `credential:NAME` stands for (systemd.exec,
+    "Credentials"). Raises ConfigError."""
+    if not str(file).startswith(CREDENTIAL):
+        return file
+    name = str(file).removeprefix(CREDENTIAL)
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not name or "/" in name or name in (".", ".."):
+        raise ConfigError(f"`{file}` names no credential", hint="write credential:NAME")
+    if folder is None:
+        raise ConfigError(
+            f"there is no credential `{name}`: systemd gave this process none",
+            hint=f"put LoadCredential={name}:/path/to/it into the unit, or name a file",
+        )
+    return Path(folder, name)
+
+
+def _where(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """What is wrong and where, without a word of the file: a secret may stand there."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return "it is not text" if isinstance(error, UnicodeDecodeError) else "it cannot be read"
+    problem = re.sub(r"'.*'", "'…'", getattr(error, "problem", None) or "it is out of place")
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"

@@ -44,7 +44,8 @@ class MatrixSettings(Section):
     user_id: str = Field(pattern=_MXID, examples=["@gantry:example.org"])
     """Its Matrix id. Give it an account of its own."""
     password_file: Path | None = Field(None, examples=["/run/secrets/matrix-password"])
-    """A file that holds its password and nothing else. Used once, to log in."""
+    """A file that holds its password and nothing else. Used once, to log in. Here and for every
+    other secret's file, `credential:NAME` stands for the systemd credential of that name."""
     password_env: str | None = Field(None, examples=["MATRIX_PASSWORD"])
     """Or the name of an environment variable that holds it."""
     access_token_file: Path | None = Field(None, examples=["/run/secrets/matrix-token"])

@@ -6,7 +6,7 @@ import click
 import pytest
 import yaml
 
-from commands.reference import reference
+from commands.reference import failures, reference
 from commands.verb import spelled
 from commands.verbs import all_verbs
 from deployers import registry
@@ -22,7 +22,11 @@ VERBS = [verb for verb in all_verbs().values() if not verb.hidden]
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [("commands.md", reference(all_verbs())), ("settings.md", sample.reference())],
+    [
+        ("commands.md", reference(all_verbs())),
+        ("failures.md", failures()),
+        ("settings.md", sample.reference()),
+    ],
 )
 def test_the_pages_are_those_the_code_writes(file, text):
     assert (DOCS / file).read_text(encoding="utf-8") == text, "run script/docs"

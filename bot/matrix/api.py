@@ -16,9 +16,11 @@ from urllib.parse import quote
 import nio
 from pydantic import SecretStr
 
+from bot.discretion import Discretion
 from bot.matrix.answers import NotThere
 from bot.matrix.content import transaction_id
 from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore, WholeSyncs
+from bot.matrix.discreet import discreet, discreet_file
 from bot.matrix.inbound import Event
 from bot.matrix.line import Line
 from bot.matrix.news import (
@@ -59,9 +61,11 @@ class Login:
 
 
 class MatrixApi:
-    """One account on one homeserver."""
+    """One account on one homeserver. Whatever it says or uploads is masked here."""
 
-    def __init__(self, homeserver: str, user_id: str, keys: KeyStore) -> None:
+    def __init__(
+        self, homeserver: str, user_id: str, keys: KeyStore, discretion: Discretion
+    ) -> None:
         keys.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = nio.AsyncClientConfig(
             store=DeviceStore,
@@ -72,7 +76,8 @@ class MatrixApi:
             request_timeout=60,
         )
         self._client = WholeSyncs(homeserver, user_id, store_path=str(keys.folder), config=config)
-        self.line = Line(self._client)
+        self._discretion = discretion
+        self.line = Line(self._client, discretion)
         self._ask, self.request = self.line.ask, self.line.request
         self.keyring = Keyring(self._client, self._ask)
         self.user_id = user_id
@@ -99,7 +104,9 @@ class MatrixApi:
         answer = await self._ask(
             self._client.login(password.get_secret_value(), device_name="Gantry")
         )
-        return Login(answer.user_id, answer.device_id, SecretStr(answer.access_token))
+        token = SecretStr(answer.access_token)
+        self._discretion.learn("access token", token)
+        return Login(answer.user_id, answer.device_id, token)
 
     def restore(self, login: Login) -> None:
         """Use a device that exists."""
@@ -166,10 +173,12 @@ class MatrixApi:
         return page(answer)
 
     async def send(self, room: str, content: Mapping[str, Any], transaction: str) -> str:
-        """Say something; the same transaction id says it once. Returns the event id.
+        """Say something, its secrets masked; the same transaction id says it once. Returns the
+        event id.
 
         Raises RateLimited, TooLarge, LoggedOut, Refused (a clear no) or Unreachable.
         """
+        content = discreet(content, self._discretion)
         async with self._asking[room]:
             await self._be_sure(room)
         if not self.encrypted(room):
@@ -177,7 +186,7 @@ class MatrixApi:
             return str((await self.request("PUT", path, content)).expected()["event_id"])
         await self.keyring.share(room)
         call = self._client.room_send(
-            room, "m.room.message", dict(content), transaction, ignore_unverified_devices=True
+            room, "m.room.message", content, transaction, ignore_unverified_devices=True
         )
         return str((await self._ask(call)).event_id)
 
@@ -191,12 +200,14 @@ class MatrixApi:
     async def upload(
         self, data: bytes, name: str, mimetype: str, *, encrypt: bool
     ) -> dict[str, Any]:
-        """Put a file on the homeserver. Returns what a message that offers it says of it.
+        """Put a file on the homeserver, the secrets in text masked. Returns what a message that
+        offers it says of it.
 
         Encrypted, the homeserver carries what it cannot read: the key is in the message. Raises
         as `send` does.
         """
         keys: dict[str, Any] = {}
+        data, name = discreet_file(data, mimetype, self._discretion), self._discretion.masked(name)
 
         async def put() -> Any:
             async with asyncio.timeout(UPLOAD_TIMEOUT):

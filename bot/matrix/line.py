@@ -12,6 +12,7 @@ import aiohttp
 import nio
 from pydantic import SecretStr
 
+from bot.discretion import Discretion
 from bot.matrix.answers import Answer, refusal
 from domain.errors import Unreachable
 
@@ -42,8 +43,9 @@ class Tokens:
 class Line:
     """Asks on behalf of one nio client."""
 
-    def __init__(self, client: nio.AsyncClient) -> None:
+    def __init__(self, client: nio.AsyncClient, discretion: Discretion) -> None:
         self._client = client
+        self._discretion = discretion
         self.renew: Renew | None = None
         """What to do about a login that ran out, if anything can be done."""
         self._token = ""
@@ -60,6 +62,7 @@ class Line:
 
     def use(self, token: SecretStr) -> None:
         """Prove ourselves with another access token of the same device."""
+        self._discretion.learn("access token", token)
         self._token = self._client.access_token = token.get_secret_value()
 
     async def ask(self, call: Any) -> Any:
@@ -94,14 +97,15 @@ class Line:
 
     async def refresh(self, token: SecretStr) -> Tokens:
         """Use a refresh token. Raises LoggedOut when it is none (any more)."""
+        self._discretion.learn("refresh token", token)
         body = {"refresh_token": token.get_secret_value()}
         got = (await self._request("POST", "/_matrix/client/v3/refresh", body, "")).expected()
         lifetime, another = got.get("expires_in_ms"), got.get("refresh_token")
-        return Tokens(
-            SecretStr(str(got["access_token"])),
-            SecretStr(another) if isinstance(another, str) else None,
-            lifetime / 1000 if isinstance(lifetime, int) else None,
-        )
+        access = SecretStr(str(got["access_token"]))
+        next_one = SecretStr(another) if isinstance(another, str) else None
+        self._discretion.learn("access token", access)
+        self._discretion.learn("refresh token", next_one)
+        return Tokens(access, next_one, lifetime / 1000 if isinstance(lifetime, int) else None)
 
     async def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None, token: str

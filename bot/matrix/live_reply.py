@@ -81,8 +81,10 @@ class LiveReply:
         self._outbox.deliver(message, final=False)
         while True:
             await self._clock.sleep(interval(self._clock.monotonic() - self._started))
+            # not wait_for: up to Python 3.11 it goes on if cancelled just as news comes
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._fresh.wait(), SILENCE)
+                async with asyncio.timeout(SILENCE):
+                    await self._fresh.wait()
             self._outbox.show(self._key, self._room, self._content())
 
     def _content(self) -> Content:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from deployers.process import logfile
 from deployers.process.children import Children
-from deployers.process.diagnosis import diagnose, gave_up
+from deployers.process.diagnosis import diagnose
 from deployers.process.records import Folder
 from domain.clock import Clock
+from domain.diagnosis import gave_up
 from domain.errors import Failure, Unhealthy
 from domain.progress import Progress, Report
 from domain.readiness import FirstToken, Probe

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from bot.discretion import Discretion
 from bot.intake import Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
@@ -53,6 +54,7 @@ class Desk:
         **more: AnyVerb,
     ) -> None:
         self.world, self.homeserver, self._start, self._more = world, homeserver, start, more
+        self.discretion = Discretion()
         self._count = 0
         self.policy, self.standing = POLICY, None
         self.open()
@@ -77,7 +79,9 @@ class Desk:
             "!",
         )
         age = timedelta(minutes=10)
-        self.worker = Worker(Grammar(verbs), self.deps, self.outbox, age, self.standing)
+        self.worker = Worker(
+            Grammar(verbs), self.deps, self.outbox, age, self.discretion, self.standing
+        )
         self.intake = Intake(
             world.store,
             Grammar(verbs),

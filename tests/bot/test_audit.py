@@ -169,7 +169,7 @@ async def test_a_command_with_a_secret_is_kept_as_declined_and_without_its_words
 
 async def test_a_secret_in_place_of_the_verb_is_masked(desk):
     await desk.intake.file(Reading("s1", (desk.message(f"!{TOKEN}"),)))
-    assert (await only(desk)).verb == "•••"
+    assert TOKEN not in str(await only(desk))
 
 
 @pytest.mark.parametrize("text", [f"stop tiny {TOKEN}", f"stop {TOKEN}", f"deploy x {TOKEN}"])

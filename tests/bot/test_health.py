@@ -85,7 +85,7 @@ async def test_a_state_that_does_not_answer_holds_no_probe_up(clock, monkeypatch
 async def test_probes_get_json_and_a_status(clock, store, port):
     clock.flows = False
     pulse = Pulse(store.flaw, clock)
-    async with answering(pulse, f"127.0.0.1:{port}"), aiohttp.ClientSession() as http:
+    async with answering(pulse, f"127.0.0.1:{port}", str), aiohttp.ClientSession() as http:
         async with http.get(f"http://127.0.0.1:{port}/healthz") as answer:
             assert (answer.status, (await answer.json())["ok"]) == (200, True)
         async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
@@ -98,5 +98,5 @@ async def test_a_port_that_is_taken_is_a_flaw_of_the_configuration(clock, store,
         taken.bind(("127.0.0.1", port))
         taken.listen()
         with pytest.raises(ConfigError, match=f"monitoring.health: 127.0.0.1:{port} cannot be"):
-            async with answering(Pulse(store.flaw, clock), f"127.0.0.1:{port}"):
+            async with answering(Pulse(store.flaw, clock), f"127.0.0.1:{port}", str):
                 pass

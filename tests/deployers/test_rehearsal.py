@@ -26,7 +26,11 @@ class Metronome(RealClock):
     ("script", "kind", "says"),
     [
         ("never-ready", "probe-timeout", "no answer within the startup budget"),
-        ("out-of-memory", "out-of-memory", "CUDA out of memory"),
+        ("out-of-memory", "cuda-out-of-memory", "CUDA out of memory"),
+        ("kv-cache-too-small", "kv-cache-too-small", "estimated maximum model length is 34736"),
+        ("gated-model", "gated-model", "Please log in"),
+        ("no-gpu", "no-gpu", "[[gpu]]"),
+        ("disk-full", "disk-full", "no space left on device"),
         ("crash-loop", "crashed", "exited with code 1, start 3 of 3"),
     ],
 )

@@ -1,11 +1,12 @@
 """Secrets come from where the settings say, and are shown nowhere."""
 
 import traceback
+from pathlib import Path
 
 import pytest
 
 from domain.errors import ConfigError
-from ops_config.load import parse, secret
+from ops_config.load import load, parse, secret
 
 from .test_load import changed
 
@@ -52,3 +53,42 @@ def test_a_secret_written_into_the_file_appears_nowhere(path):
     error = caught.value
     assert "hunter2" not in f"{error.summary} {error.hint} {error!r}"
     assert "hunter2" not in "".join(traceback.format_exception(error))
+
+
+def test_a_file_that_is_no_yaml_is_not_quoted(tmp_path):
+    for text in (
+        "matrix: {password: hunter2",
+        "password: *hunter2",
+        "password: !hunter2 x",
+        "password: 'hunter2\nstate: x: y",
+        "hunter2: @",
+    ):
+        (tmp_path / "gantry.yaml").write_text(text)
+        with pytest.raises(ConfigError, match="is not YAML") as caught:
+            load(tmp_path / "gantry.yaml")
+        told = "".join(traceback.format_exception(caught.value))
+        assert "hunter2" not in told
+        assert "line " in caught.value.summary
+
+
+def test_a_systemd_credential_is_read_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "matrix-password").write_text("hunter2\n")
+    found = secret(Path("credential:matrix-password"), None, "the password")
+    assert found.get_secret_value() == "hunter2"
+    with pytest.raises(ConfigError, match="none cannot be read: No such file"):
+        secret(Path("credential:none"), None, "the password")
+
+
+@pytest.mark.parametrize("name", ["", "../shadow", "a/b", ".."])
+def test_what_names_no_credential_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(ConfigError, match="names no credential"):
+        secret(Path(f"credential:{name}"), None, "the password")
+
+
+def test_without_systemd_a_credential_says_what_to_write_into_the_unit(monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(ConfigError, match="systemd gave this process none") as caught:
+        secret(Path("credential:matrix-password"), None, "the password")
+    assert "LoadCredential=matrix-password:" in caught.value.hint

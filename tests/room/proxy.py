@@ -26,6 +26,8 @@ class Proxy:
         """Once: let a request whose path holds this through, and drop its answer."""
         self.sent: list[str] = []
         """Paths of everything that was sent to rooms and reached the homeserver."""
+        self.said: list[bytes] = []
+        """What was in it, and in every file."""
         self.syncs: list[bytes] = []
         """Every answer to a sync, oldest first."""
         self.again: deque[bytes] = deque()
@@ -75,6 +77,8 @@ class Proxy:
             content = await response.read()
             if "/send/" in request.path:
                 self.sent.append(request.path)
+            if "/send/" in request.path or "/upload" in request.path:
+                self.said.append(body)
             if _is_sync(request) and response.status == 200:
                 self.syncs.append(content)
                 self.again.extend([content] * self.echoes)

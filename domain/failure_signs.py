@@ -1,0 +1,236 @@
+"""The words that give each class of failure away, as data.
+
+They are those of vLLM, llama.cpp, Ollama, PyTorch, huggingface_hub, Docker, containerd,
+Kubernetes, the NVIDIA container runtime and AWS; tests/domain/failures has them as they were
+written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Words that give a class away."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    what: str = ""
+    """Says more than the class does; `{name}` stands for what the pattern's group found."""
+    advice: str = ""
+    """The same for what to do."""
+
+
+def sign(kind: str, pattern: str, what: str = "", advice: str = "") -> Sign:
+    """A sign whose pattern is found in either case."""
+    return Sign(kind, re.compile(pattern, re.IGNORECASE), what, advice)
+
+
+SIGNS: tuple[Sign, ...] = (
+    sign(
+        "kv-cache-too-small",
+        r"max seq len \((?P<asked>\d+)\).*KV cache.*"
+        r"estimated maximum model length is (?P<fits>\d+)",
+        "of a context of {asked} tokens, {fits} fit on the card beside the weights",
+        "deploy it with `--ctx {fits}` or less, or on a card with more memory",
+    ),
+    sign(
+        "kv-cache-too-small",
+        r"max seq len \((?P<asked>\d+)\) is larger than the maximum number of tokens that can be "
+        r"stored in KV cache \((?P<fits>\d+)\)",
+        "of a context of {asked} tokens, {fits} fit on the card beside the weights",
+        "deploy it with `--ctx {fits}` or less, or on a card with more memory",
+    ),
+    sign(
+        "kv-cache-too-small",
+        r"max seq len \((?P<asked>\d+)\), \(?(?P<need>[\d.]+ GiB) KV cache is needed, which is "
+        r"larger than the available KV cache memory \((?P<have>[\d.]+ GiB)\)",
+        "a context of {asked} tokens takes {need} beside the weights, and {have} are left",
+    ),
+    sign("kv-cache-too-small", r"No available memory for the cache blocks"),
+    sign(
+        "context-too-long",
+        r"max_model_len \((?P<asked>\d+)\) is greater than the derived max_model_len "
+        r"\([^)]*?=(?P<most>\d+)",
+        "a context of {asked} tokens is longer than the {most} that the model was made for",
+        "leave `--ctx` out, or ask for {most} or less",
+    ),
+    sign(
+        "cuda-out-of-memory",
+        r"CUDA out of memory\. Tried to allocate (?P<need>[\d.]+ \wiB).*?"
+        r"of which (?P<free>[\d.]+ \wiB) is free",
+        "the graphics card has {free} free where {need} more are needed",
+    ),
+    sign("cuda-out-of-memory", r"CUDA (?:error: )?out of memory|cudaMalloc failed: out of memory"),
+    sign("cuda-out-of-memory", r"unable to allocate CUDA\d+ buffer|CUDA_ERROR_OUT_OF_MEMORY"),
+    sign(
+        "disk-full",
+        r"no space left on device|\[Errno 28\]|\(os error 28\)|disk quota exceeded",
+    ),
+    sign("image-limit", r"toomanyrequests|pull rate limit"),
+    sign(
+        "image-denied",
+        r"pull access denied for (?P<image>[^,\s]+)",
+        "the registry has no image `{image}`, or does not let the target have it",
+    ),
+    sign(
+        "image-denied",
+        r"(?:pull|resolve).*(?:unauthorized|authentication required|401 Unauthorized|"
+        r"403 Forbidden|no basic auth credentials)|unauthorized: authentication required",
+    ),
+    sign(
+        "image-missing",
+        r"failed to resolve reference \"(?P<image>[^\"]+)\".*not found",
+        "there is no image `{image}`",
+    ),
+    sign(
+        "image-missing",
+        r"manifest for (?P<image>\S+) not found",
+        "there is no image `{image}`",
+    ),
+    sign("image-missing", r"manifest unknown|No such image"),
+    sign(
+        "gated-model",
+        r"Access to model (?P<model>\S+) is restricted and you are not in the authorized list",
+        "{model} is gated, and the token's account has not been let in",
+        "ask for access on its page with that account",
+    ),
+    sign(
+        "gated-model",
+        r"(?:Access to|Repo) model (?P<model>\S+) is (?:restricted|gated)",
+        "{model} is gated: it needs a token",
+    ),
+    sign("gated-model", r"Cannot access gated repo|trying to access a gated repo"),
+    sign(
+        "model-missing",
+        r"Repository Not Found for url: https?://[^/]+/(?:api/models/)?"
+        r"(?P<model>[^/\s]+(?:/(?!resolve|revision)[^/\s]+)?)/(?:resolve|revision)",
+        "there is no model {model}, or it is private",
+    ),
+    sign("model-missing", r"RepositoryNotFoundError|is not a valid model identifier"),
+    sign(
+        "unsupported-architecture",
+        r"Model architectures \['(?P<name>[^']+)'[^]]*\] are not supported",
+        "this vLLM does not know the model's architecture `{name}`",
+    ),
+    sign(
+        "unsupported-architecture",
+        r"model type `(?P<name>[^`]+)` but Transformers does not recognize this architecture",
+        "this version of Transformers does not know the model's type `{name}`",
+    ),
+    sign(
+        "unsupported-architecture",
+        r"unknown model architecture: '(?P<name>[^']*)'",
+        "this llama.cpp does not know the model's architecture `{name}`",
+    ),
+    sign(
+        "driver-mismatch",
+        r"unsatisfied condition: cuda\s*>=\s*(?P<need>[\d.]+\d)",
+        "the image needs CUDA {need}, which the graphics driver is too old for",
+    ),
+    sign(
+        "driver-mismatch",
+        r"NVIDIA driver on your system is too old|driver version is insufficient for CUDA runtime",
+    ),
+    sign(
+        "driver-mismatch",
+        r"Driver/library version mismatch",
+        "the graphics driver was updated and the old one is still loaded",
+        "restart the target's machine",
+    ),
+    sign(
+        "unsupported-gpu",
+        r"Your (?P<card>.+?) GPU has compute capability (?P<has>\d\.\d)",
+        "the {card} (compute capability {has}) cannot do bfloat16, which the model asks for",
+        "have the engine compute with `dtype=half`, or use another target; `!targets` shows what "
+        "there is",
+    ),
+    sign("unsupported-gpu", r"no kernel image is available for execution on the device"),
+    sign("gpu-lost", r"Failed to initialize NVML: Unknown Error"),
+    sign(
+        "quota",
+        r"exceeded quota: (?P<quota>[^,\s]+), requested: (?P<asked>.+?), used: (?P<used>.+?), "
+        r"limited: (?P<limit>[^\"]+)",
+        "the quota {quota} does not allow it: {asked} asked for, {used} used of {limit}",
+    ),
+    sign(
+        "quota",
+        r"VcpuLimitExceeded.*current vCPU limit of (?P<limit>\d+)",
+        "the cloud account may have {limit} vCPUs of that kind, and this takes more",
+        "have the limit raised, or ask for a smaller machine",
+    ),
+    sign("quota", r"exceeded quota:|QuotaExceeded|Quota '\S+' exceeded"),
+    sign(
+        "no-room",
+        r"(?P<nodes>\d+)/\d+ nodes are available.*Insufficient nvidia\.com/gpu",
+        "no node has a free graphics card",
+    ),
+    sign(
+        "no-room",
+        r"\d+/\d+ nodes are available.*Insufficient (?P<what>cpu|memory)",
+        "no node has enough free {what}",
+    ),
+    sign(
+        "port-taken",
+        r"Bind for \S+?:(?P<port>\d+) failed: port is already allocated",
+        "port {port} is taken",
+    ),
+    sign(
+        "port-taken",
+        r"bind on address \('[^']*', (?P<port>\d+)\).*address already in use|"
+        r"couldn't bind HTTP server socket.*port: (?P<other>\d+)|"
+        r"listen tcp \S*?:(?P<third>\d+): bind: address already in use",
+        "port {port}{other}{third} is taken",
+    ),
+    sign("port-taken", r"address already in use|EADDRINUSE"),
+    sign(
+        "out-of-memory",
+        r"requires more system memory \((?P<need>[^)]+)\) than is available \((?P<have>[^)]+)\)",
+        "it needs {need} of memory where {have} are free",
+    ),
+    sign(
+        "out-of-memory",
+        r"failed to allocate|unable to allocate|cannot allocate memory|bad_alloc|OOMKilled|"
+        r"DefaultCPUAllocator: can't allocate memory|^MemoryError",
+    ),
+    sign(
+        "no-gpu",
+        r"could not select device driver \"[^\"]*\" with capabilities: \[\[gpu\]\]",
+        "Docker there cannot hand out graphics cards",
+        "install the NVIDIA container toolkit on the target, or deploy it with `--gpu none`",
+    ),
+    sign(
+        "no-gpu",
+        r"unknown runtime specified nvidia|unknown or invalid runtime name: nvidia",
+        "Docker there cannot hand out graphics cards",
+        "install the NVIDIA container toolkit on the target, or deploy it with `--gpu none`",
+    ),
+    sign(
+        "no-gpu",
+        r"no CUDA-capable device is detected|Found no NVIDIA driver|Failed to infer device type|"
+        r"nvidia-container-cli: initialization error|no CUDA GPUs are available",
+    ),
+    sign(
+        "probe-timeout",
+        r"failed startup probe, will be restarted|Startup probe failed",
+        "it did not answer in the time that its startup probe allows",
+    ),
+    sign(
+        "no-engine",
+        r"exec: \"(?P<command>[^\"]+)\": (?:executable file not found|stat \S+ no such file)",
+        "the image has no command `{command}`",
+        "check the image and the engine's command",
+    ),
+    sign("illegal-instruction", r"\bIllegal instruction\b"),
+)
+"""The first that is found counts, in this order: what says most comes first, and what is only
+mentioned by the way in the logs of healthy servers comes last. Within the log it is the first line:
+later ones only repeat the root cause."""
+
+EMPTY_WORDS = re.compile(
+    r"Engine core initialization failed|See root cause above|EngineDeadError|"
+    r"Failed to import from vllm\._C|encountered an error while trying to fit params"
+)
+"""What vLLM and llama.cpp say after, or besides, the reason: it is no sign of anything."""
