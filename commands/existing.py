@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from commands.access import Permit
 from commands.verb import Deps
+from domain.errors import UsageError
 from domain.services import ServiceSpec
 from fleet.fleet import Decide
 from fleet.survey import unknown_service
@@ -24,3 +25,13 @@ async def of_existing(
         return change(before)
 
     return decide
+
+
+def with_replicas(before: ServiceSpec, replicas: int) -> ServiceSpec:
+    """The same with so many copies. Raises UsageError where it would have to be said on which
+    target."""
+    try:
+        return before.scaled(replicas)
+    except ValueError as error:
+        hint = f"For example `!deploy {before.name} --target eu:2,us:1`"
+        raise UsageError(str(error), hint=hint) from error
