@@ -16,7 +16,7 @@ async def of_existing(
     name: str, permit: Permit, deps: Deps, change: Callable[[ServiceSpec], ServiceSpec]
 ) -> Decide:
     """A decision about what runs under that name. It raises UnknownName and NotPermitted."""
-    known = [status.wanted.spec.name for status in await deps.fleet.survey.status()]
+    known = await deps.fleet.survey.names()
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         if before is None:
