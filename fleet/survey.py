@@ -142,7 +142,7 @@ class Survey:
                 seen.append(await self._observe(placement.target, name))
             except OpsError as error:
                 troubles.append(error.summary)
-        in_flight = {e.place: e.in_flight for e in self._endpoints.of(name)}
+        in_flight = self._endpoints.in_flight(name)
         return ServiceStatus(wanted, tuple(seen), in_flight, self.holder(name), "; ".join(troubles))
 
     async def _observe(self, target: str, name: str) -> Observed:

@@ -100,6 +100,10 @@ class Endpoints:
         seats = self._tables.get(service, {})
         return tuple(seats[place].seen_as(place) for place in sorted(seats))
 
+    def in_flight(self, service: str) -> dict[Place, int]:
+        """How many requests each of a service's replicas is answering."""
+        return {place: seat.in_flight for place, seat in self._tables.get(service, {}).items()}
+
     def services(self) -> frozenset[str]:
         """The services that can be asked now."""
         return frozenset(

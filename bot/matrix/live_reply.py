@@ -82,7 +82,8 @@ class LiveReply:
         while True:
             await self._clock.sleep(interval(self._clock.monotonic() - self._started))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._fresh.wait(), SILENCE)
+                async with asyncio.timeout(SILENCE):  # `wait_for` may miss being cancelled
+                    await self._fresh.wait()
             self._outbox.show(self._key, self._room, self._content())
 
     def _content(self) -> Content:
