@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from bench.deploy import bench_deploy
+from bench.fleet import bench_fleet
 from bench.footprint import bench_memory, bench_start
 from bench.limits import bench_limits
 from bench.measures import Book
@@ -28,7 +29,7 @@ def tell(text: str) -> None:
 
 @click.command()
 @click.argument(
-    "name", type=click.Choice(["room", "peers", "limits", "footprint", "deploy", "all"])
+    "name", type=click.Choice(["room", "peers", "limits", "footprint", "deploy", "fleet", "all"])
 )
 @click.option(
     "--pings",
@@ -76,6 +77,9 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
             book.begin()
             bench_start(book, tell, times)
             asyncio.run(_memory(book, synapse))
+        if name in ("fleet", "all"):
+            book.begin()
+            bench_fleet(book, tell)
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:

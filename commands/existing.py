@@ -7,6 +7,7 @@ from collections.abc import Callable
 from commands.access import Permit
 from commands.verb import Deps
 from commands.weighing import touched
+from domain.errors import UsageError
 from domain.services import ServiceSpec
 from fleet.planning import Decide
 from fleet.survey import unknown_service
@@ -16,8 +17,7 @@ async def of_existing(
     name: str, permit: Permit, deps: Deps, change: Callable[[ServiceSpec], ServiceSpec]
 ) -> Decide:
     """A decision about what runs under that name. It raises UnknownName and NotPermitted."""
-    async with deps.store.transaction() as tx:
-        known = [wanted.spec.name for wanted in await tx.services.all()]
+    known = await deps.fleet.survey.names()
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         if before is None:
@@ -27,3 +27,13 @@ async def of_existing(
         return want
 
     return decide
+
+
+def with_replicas(before: ServiceSpec, replicas: int) -> ServiceSpec:
+    """The same with so many copies. Raises UsageError where it would have to be said on which
+    target."""
+    try:
+        return before.scaled(replicas)
+    except ValueError as error:
+        hint = f"For example `!deploy {before.name} --target eu:2,us:1`"
+        raise UsageError(str(error), hint=hint) from error

@@ -16,7 +16,7 @@ from domain.errors import UsageError
 from domain.people import Role
 
 _TYPED_BY_PHONES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " "})
-_DASH = re.compile(r"(?<!\S)[—–](?=[a-z])")
+_DASH = re.compile(r"^[—–](?=[a-z])")
 _FLAG = re.compile(r"(--|[—–])[a-z]")
 _CLOSING = {'"': '"', "“": "”", "'": "'", "‘": "’"}
 
@@ -129,8 +129,9 @@ def _asks_for_help(verb: AnyVerb, rest: str) -> bool:
 def _split(verb: AnyVerb, text: str) -> tuple[list[str], str]:
     """Words for click, and for verbs with prose the rest as it was typed."""
     if not verb.prose:
-        return _unquoted(_DASH.sub("--", text.translate(_TYPED_BY_PHONES))), ""
-    words: list[str] = []
+        words = _unquoted(text.translate(_TYPED_BY_PHONES))
+        return [_DASH.sub("--", word) for word in words], ""
+    words = []
     rest = text
     for param in verb.params:
         if isinstance(param, click.Argument):

@@ -126,7 +126,7 @@ def chosen(
 async def _past(name: str, deps: Deps) -> tuple[list[Revision], ServiceSpec | None]:
     async with deps.store.transaction() as tx:
         past, now = await tx.services.history(name), await tx.services.get(name)
-        known = [wanted.spec.name for wanted in await tx.services.all()]
+        known = await tx.services.names()
     if not past:
         raise unknown_service(name, known)
     return past, now.spec if now else None

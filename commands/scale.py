@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from commands.access import Permit
 from commands.changing import Change, Changing
-from commands.existing import of_existing
+from commands.existing import of_existing, with_replicas
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
 from commands.weighing import weighed
 from commands.words import CountWord, NameWord
-from domain.errors import UsageError
 from domain.people import Role
 from domain.services import ServiceSpec
 from fleet.fleet import Outcome
@@ -37,11 +36,7 @@ async def scale(request: Scale, permit: Permit, deps: Deps) -> Change:
     """Start what is missing, or drain and stop what is too many."""
 
     def scaled(before: ServiceSpec) -> ServiceSpec:
-        try:
-            return before.scaled(request.replicas)
-        except ValueError as error:
-            hint = f"For example `!deploy {request.name} --target eu:2,us:1`"
-            raise UsageError(str(error), hint=hint) from error
+        return with_replicas(before, request.replicas)
 
     def tell(outcome: Outcome) -> Reply:
         if not outcome.changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,12 @@ from domain.people import Role
 from domain.progress import Report
 from domain.replicas import Replica
 from fleet.survey import ServiceStatus
+
+A_GLANCE = 20
+"""Services one looks through without being told where to look."""
+
+KINDS = {"✗": "not as wanted", "✓": "as wanted", "⏹": "stopped"}
+"""Mark -> what it means, what needs a person first."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,20 @@ async def status(request: Status, permit: Permit, deps: Deps, report: Report) ->
         return Reply.done(*_one(found[0], deps.clock.now()))
     if not found:
         return Reply.done("Nothing is deployed. Try `!deploy tiny tiny://ops`")
+    return Reply.done(*_all(found))
+
+
+def _all(found: Sequence[ServiceStatus]) -> list[Block]:
+    """A row each. Of more than one looks through: how many there are of each kind, then first those
+    that somebody should look at."""
     head = ("service", "ready", "on", "model", "revision", "")
-    return Reply.done(Table(head, tuple(_row(each) for each in found)))
+    if len(found) <= A_GLANCE:
+        return [Table(head, tuple(map(_row, found)))]
+    marks = [_mark(each) for each in found]
+    kinds = [f"{marks.count(mark)} {kind}" for mark, kind in KINDS.items() if mark in marks]
+    order = sorted(found, key=lambda each: list(KINDS).index(_mark(each)))
+    summary = f"{len(found)} services: {', '.join(kinds)}. `!status NAME` tells more of one"
+    return [summary, Table(head, tuple(map(_row, order)))]
 
 
 def _row(each: ServiceStatus) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from commands.access import Permit
 from commands.asking import Asking
 from commands.changing import Change, Changing
-from commands.existing import of_existing
+from commands.existing import of_existing, with_replicas
 from commands.outcomes import live
 from commands.replies import Reply, duration
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
@@ -52,7 +52,7 @@ async def restart(request: Named, permit: Permit, deps: Deps) -> Change:
     """Replace every replica by a new one, the new ones first."""
 
     def restarted(before: ServiceSpec) -> ServiceSpec:
-        return (before if before.replicas else before.scaled(1)).restarted()
+        return (before if before.replicas else with_replicas(before, 1)).restarted()
 
     return Change(request.name, await of_existing(request.name, permit, deps, restarted), live)
 

@@ -7,10 +7,12 @@ outlives the bot as real replicas would.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from deployers import rehearsal_scripts as scripts
@@ -38,36 +40,52 @@ class Role:
     log: tuple[str, ...] = ()
 
 
+Roles = Mapping[ReplicaId, Role]
+
+_NOBODY: Roles = MappingProxyType({})
+
+
 class Memory:
-    """What is pretended to run, on disk."""
+    """What is pretended to run, on disk. A file that is as it was is not read again."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._read: dict[str, tuple[tuple[int, ...], Roles]] = {}
+        """Service -> what its file looked like from outside, and what stood in it."""
 
-    def recall(self, service: str) -> dict[ReplicaId, Role]:
+    def recall(self, service: str) -> Roles:
         """Every role of a service, in order of their names."""
+        file = self._file(service)
         try:
-            text = self._file(service).read_text()
+            looks = _looks(file)
+            known, roles = self._read.get(service, ((), _NOBODY))
+            if known != looks:
+                roles = _roles(Path(file).read_text())
+                self._read[service] = looks, roles
         except FileNotFoundError:
-            return {}
-        return {ReplicaId.parse(name): _role(fields) for name, fields in json.loads(text).items()}
+            self._read.pop(service, None)
+            return _NOBODY
+        return roles
 
     def note(self, replica: ReplicaId, role: Role | None) -> None:
         """Write one role down, or strike it out."""
-        roles = self.recall(replica.service) | ({replica: role} if role else {})
+        roles = {**self.recall(replica.service), **({replica: role} if role else {})}
         if role is None:
             roles.pop(replica, None)
         self._home.mkdir(parents=True, exist_ok=True)
-        draft = self._file(replica.service).with_suffix(".draft")
+        file = Path(self._file(replica.service))
+        draft = file.with_suffix(".draft")
         draft.write_text(json.dumps({str(r): _fields(roles[r]) for r in sorted(roles)}, indent=1))
-        draft.replace(self._file(replica.service))
+        draft.replace(file)
+        self._read.pop(replica.service, None)
 
     def forget(self, service: str) -> None:
         """Strike out the service."""
-        self._file(service).unlink(missing_ok=True)
+        Path(self._file(service)).unlink(missing_ok=True)
 
-    def _file(self, service: str) -> Path:
-        return self._home / f"{service}.json"
+    def _file(self, service: str) -> str:
+        """As text: a thousand services are looked up at once, and paths are slow to make."""
+        return f"{self._home}/{service}.json"
 
 
 class RehearsalDeployer:
@@ -195,6 +213,16 @@ class RehearsalDeployer:
         return Replica(
             replica, self._name, role.phase, role.operation, endpoint, role.since, role.reason
         )
+
+
+def _looks(file: str) -> tuple[int, ...]:
+    """What differs once a file was replaced: another file, at another time, or of another size."""
+    stat = os.stat(file)
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _roles(text: str) -> Roles:
+    return {ReplicaId.parse(name): _role(fields) for name, fields in json.loads(text).items()}
 
 
 def _role(fields: dict[str, Any]) -> Role:

@@ -88,11 +88,18 @@ class Keeper:
         except OpsError as error:
             log.warning("cannot look", service=name, why=error.summary)
             return
-        if missing:
+        if missing and await self._is_still(wanted):
             reasons = sorted({replica.reason for replica in failed if replica.reason})
             await self._repair(wanted, missing, "; ".join(reasons))
-        else:
+        elif not missing:
             self._forgive((name, wanted.spec.revision))
+
+    async def _is_still(self, wanted: Wanted) -> bool:
+        """Whether nobody changed it, nor began to, while it was looked at."""
+        name = wanted.spec.name
+        async with self._store.transaction() as tx:
+            busy = {o.service for o in await tx.operations.unended() if o.changes}
+            return name not in busy and await tx.services.get(name) == wanted
 
     async def _repair(self, wanted: Wanted, missing: int, why: str) -> None:
         name, now = wanted.spec.name, self._clock.monotonic()

@@ -36,7 +36,7 @@ class ServiceStatus:
     @property
     def ready(self) -> int:
         """How many serve."""
-        return sum(len(seen.ready) for seen in self.seen)
+        return sum(r.phase is Phase.READY for seen in self.seen for r in seen.replicas)
 
 
 class Survey:
@@ -58,10 +58,15 @@ class Survey:
         """What should run under that name. Raises UnknownName, with the names there are."""
         async with self._store.transaction() as tx:
             found = await tx.services.get(name)
-            known = [] if found else [w.spec.name for w in await tx.services.all()]
+            known = [] if found else await tx.services.names()
         if found is None:
             raise unknown_service(name, known)
         return found
+
+    async def names(self) -> list[str]:
+        """The services that should run, by name. Nobody is asked."""
+        async with self._store.transaction() as tx:
+            return await tx.services.names()
 
     async def status(self, name: str | None = None) -> list[ServiceStatus]:
         """How one service stands, or all. Raises UnknownName for a name that is not there."""
@@ -117,7 +122,7 @@ class Survey:
         Returns the replicas that failed, and how many wanted ones are not there at all.
         Raises Unreachable when a target cannot be looked at; nothing is withdrawn then.
         """
-        name = wanted.spec.name
+        name, revision = wanted.spec.name, wanted.spec.revision
         failed: list[Replica] = []
         missing = 0
         alive: set[Place] = set()
@@ -125,7 +130,7 @@ class Survey:
             seen = await self._observe(placement.target, name)
             alive |= {(seen.target, replica.id) for replica in seen.alive}
             for replica in seen.ready:
-                if replica.endpoint and replica.id.revision == wanted.spec.revision:
+                if replica.endpoint and replica.id.revision == revision:
                     self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
             failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
             missing += max(0, placement.replicas - len(seen.alive))
@@ -142,7 +147,7 @@ class Survey:
                 seen.append(await self._observe(placement.target, name))
             except OpsError as error:
                 troubles.append(error.summary)
-        in_flight = {e.place: e.in_flight for e in self._endpoints.of(name)}
+        in_flight = self._endpoints.in_flight(name)
         return ServiceStatus(wanted, tuple(seen), in_flight, self.holder(name), "; ".join(troubles))
 
     async def _observe(self, target: str, name: str) -> Observed:

@@ -45,7 +45,8 @@ class Endpoints:
     """Who may be asked. The rollout admits and drains, the keeper withdraws, requests lease."""
 
     def __init__(self) -> None:
-        self._seats: dict[Place, _Seat] = {}
+        self._tables: dict[str, dict[Place, _Seat]] = {}
+        """Service -> its seats: what is asked of one does not depend on how many there are."""
 
     def admit(self, replica: ReplicaId, url: str, *, target: str = "", capacity: int = 4) -> None:
         """Let requests reach a replica. Safe to repeat, and calls off a drain under way.
@@ -55,14 +56,16 @@ class Endpoints:
         """
         if capacity < 1:
             raise ValueError(f"a capacity of {capacity} would admit nothing")
+        seats = self._tables.setdefault(replica.service, {})
         place = (target, replica)
-        seat = self._seats.get(place)
+        seat = seats.get(place)
         if seat is not None and seat.url == url:
             seat.capacity = capacity
             seat.keep()
             return
-        self.withdraw(replica, target=target)
-        self._seats[place] = _Seat(url, capacity)
+        if seat is not None:
+            seat.keep()
+        seats[place] = _Seat(url, capacity)
 
     async def drain(self, replica: ReplicaId, timeout: float, *, target: str = "") -> int:
         """Send a replica nothing new, wait until it is idle, then remove it.
@@ -71,33 +74,43 @@ class Endpoints:
         Returns 0 for an unknown replica, and for one admitted again or withdrawn meanwhile.
         A cancelled drain leaves the replica draining.
         """
-        place = (target, replica)
-        seat = self._seats.get(place)
+        seat = self._seat(target, replica)
         if seat is None:
             return 0
         over = seat.empty_out()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await over.wait()
-        if self._seats.get(place) is not seat or seat.draining is not over:
+        if self._seat(target, replica) is not seat or seat.draining is not over:
             return 0
         self.withdraw(replica, target=target)
         return seat.in_flight
 
     def withdraw(self, replica: ReplicaId, *, target: str = "") -> None:
         """Forget a replica at once: it is dead. Leases on it end without being counted again."""
-        seat = self._seats.pop((target, replica), None)
+        seats = self._tables.get(replica.service, {})
+        seat = seats.pop((target, replica), None)
         if seat is not None:
             seat.keep()
+        if not seats:
+            self._tables.pop(replica.service, None)
 
     def of(self, service: str) -> tuple[Endpoint, ...]:
         """A service's endpoints in order of their targets and replicas, draining ones included."""
-        places = sorted(place for place in self._seats if place[1].service == service)
-        return tuple(self._seats[place].seen_as(place) for place in places)
+        seats = self._tables.get(service, {})
+        return tuple(seats[place].seen_as(place) for place in sorted(seats))
+
+    def in_flight(self, service: str) -> dict[Place, int]:
+        """How many requests each of a service's replicas is answering."""
+        return {place: seat.in_flight for place, seat in self._tables.get(service, {}).items()}
 
     def services(self) -> frozenset[str]:
         """The services that can be asked now."""
-        return frozenset(r.service for (_, r), seat in self._seats.items() if not seat.draining)
+        return frozenset(
+            service
+            for service, seats in self._tables.items()
+            if any(seat.draining is None for seat in seats.values())
+        )
 
     @contextmanager
     def lease(self, replica: ReplicaId, *, target: str = "") -> Iterator[Endpoint]:
@@ -106,15 +119,17 @@ class Endpoints:
         The count belongs to the incarnation that was leased: one admitted after a withdrawal
         never hears of it. Raises Unreachable if the replica drains or is gone.
         """
-        place = (target, replica)
-        seat = self._seats.get(place)
+        seat = self._seat(target, replica)
         if seat is None or seat.draining is not None:
             raise Unreachable(f"{replica} takes no requests")
         seat.enter()
         try:
-            yield seat.seen_as(place)
+            yield seat.seen_as((target, replica))
         finally:
             seat.leave()
+
+    def _seat(self, target: str, replica: ReplicaId) -> _Seat | None:
+        return self._tables.get(replica.service, {}).get((target, replica))
 
 
 class _Seat:

@@ -35,14 +35,16 @@ def told(
     """
     blocks = [_prefixed(block, prefix) for block in blocks]
     rest = "; the whole text is in the thread of this message" if state.ended else ""
-    text, rich = _shortened(plain(blocks), rest), html(blocks)
+    whole = plain(blocks)
+    text = _shortened(whole, rest)
+    rich = html(blocks) if text == whole else ""
     content: Content = {
         "msgtype": "m.text" if mention else "m.notice",
         "body": text,
         "m.mentions": {"user_ids": list(mention)} if mention else {},
         OPERATION: {"id": operation.id, "event": operation.origin, "state": str(state)},
     }
-    if rich != html((Verbatim(text),)) and _weight(rich) <= LIMIT:  # it says more than the text
+    if rich and rich != html((Verbatim(text),)) and _weight(rich) <= LIMIT:  # it says more
         content |= {"format": "org.matrix.custom.html", "formatted_body": rich}
     if operation.origin.startswith("$") and not operation.quiet:
         content["m.relates_to"] = _relation(operation)

@@ -81,9 +81,8 @@ class LiveReply:
         self._outbox.deliver(message, final=False)
         while True:
             await self._clock.sleep(interval(self._clock.monotonic() - self._started))
-            # not wait_for: up to Python 3.11 it goes on if cancelled just as news comes
             with suppress(TimeoutError):
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout(SILENCE):  # `wait_for` may miss being cancelled
                     await self._fresh.wait()
             self._outbox.show(self._key, self._room, self._content())
 

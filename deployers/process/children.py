@@ -60,8 +60,7 @@ class Children:
             folder.remember_stopping()
         for signum, patience in ((signal.SIGTERM, _POLITE), (signal.SIGKILL, _AT_ONCE)):
             if await self._ended(folder, signum, patience):
-                self.reap()
-                self._ours.pop(folder.replica, None)
+                await self._bury(folder.replica)
                 return
         raise Refused(
             f"{folder.replica} does not end, not even killed", hint=f"look at process {folder.pid}"
@@ -73,6 +72,16 @@ class Children:
             if child.poll() is None:
                 child.returncode = 0  # Popen cannot detach, and warns of children that live on
         self._ours.clear()
+
+    async def _bury(self, replica: ReplicaId) -> None:
+        """Take leave of one that ended. It lets go of its lock a moment before it can be waited
+        for."""
+        deadline = self._clock.monotonic() + _AT_ONCE
+        while (child := self._ours.get(replica)) is not None and child.poll() is None:
+            if self._clock.monotonic() >= deadline:
+                return
+            await self._clock.sleep(_LOOK_EVERY)
+        self._ours.pop(replica, None)
 
     async def _ended(self, folder: Folder, signum: int, patience: float) -> bool:
         deadline = self._clock.monotonic() + patience

@@ -78,7 +78,8 @@ async def _gpus() -> tuple[Gpu, ...]:
     except OSError:  # found, but not to be run
         return ()
     try:
-        output, _ = await asyncio.wait_for(asking.communicate(), _PATIENCE)
+        async with asyncio.timeout(_PATIENCE):
+            output, _ = await asking.communicate()
     except TimeoutError:  # a wedged driver hangs it for good
         return ()
     finally:

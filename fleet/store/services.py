@@ -48,6 +48,11 @@ class Services:
         rows = await self._connection.execute(sa.select(services).order_by(services.c.name))
         return [_wanted(row) for row in rows]
 
+    async def names(self) -> list[str]:
+        """The names alone, in order."""
+        query = sa.select(services.c.name).order_by(services.c.name)
+        return list(await self._connection.scalars(query))
+
     async def get(self, name: str) -> Wanted | None:
         """The service of that name."""
         query = sa.select(services).where(services.c.name == name)

@@ -90,6 +90,7 @@ UNDERSTOOD = [
     ("deploy tiny --set a=b=c", Deploy("tiny", set=(("a", "b=c"),))),
     ("deploy tiny --set 'a=b c'", Deploy("tiny", set=(("a", "b c"),))),
     ("deploy tiny --set a=“b c”", Deploy("tiny", set=(("a", "b c"),))),
+    ("deploy tiny --set 'a=b —c'", Deploy("tiny", set=(("a", "b —c"),))),
     ("deploy tiny --set a=--b", Deploy("tiny", set=(("a", "--b"),))),
     ("deploy tiny --set a=#1", Deploy("tiny", set=(("a", "#1"),))),
 ]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deployers.rehearsal import Memory, Role
 from deployers.rehearsal_scripts import choose, scenes
 from domain.errors import Unhealthy
 from domain.progress import Progress
-from domain.replicas import Phase
+from domain.replicas import Phase, ReplicaId
 from domain.sources import parse_source
 from tests.contract.stages import RealClock, Stage, bring
 
@@ -80,3 +82,27 @@ async def test_every_scene_takes_its_time(tmp_path: Path):
 )
 def test_a_source_may_ask_for_a_play_by_name(source: str, played: str):
     assert choose("slow-pull", parse_source(source)) == played
+
+
+async def test_what_another_deployer_does_on_the_target_is_seen(tmp_path: Path):
+    """Nothing is taken from memory that the disk no longer says."""
+    stage = Stage("rehearsal", tmp_path)
+    one, other = stage.open(), stage.open()
+    for count in (1, 3, 2, 0, 1):
+        await bring(other, stage.good(count))
+        assert len((await one.observe("tiny")).ready) == count
+        assert (await one.observe("tiny")).replicas == (await other.observe("tiny")).replicas
+        one, other = other, one
+
+
+def test_what_is_written_is_what_is_recalled_even_within_one_tick_of_the_clock(tmp_path: Path):
+    memory, replica = Memory(tmp_path), ReplicaId("tiny", "3a608e", 0)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(200):
+        role = Role(Phase.STARTING, f"op{number % 10}", at)
+        memory.note(replica, role)
+        assert memory.recall("tiny") == {replica: role}
+    memory.note(replica, None)
+    assert memory.recall("tiny") == {}
+    memory.forget("tiny")
+    assert memory.recall("tiny") == {}

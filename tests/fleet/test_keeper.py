@@ -149,6 +149,23 @@ async def test_a_service_somebody_is_changing_is_left_to_them(watch, world):
     assert await watch.look() == 1
 
 
+async def test_what_is_changed_while_the_keeper_looks_is_not_taken_for_broken(
+    watch, world, monkeypatch
+):
+    """With many services, or a slow target, a look takes its time."""
+    observe, meanwhile = world.deployers["a"].observe, [TINY]
+
+    async def slowly(service):
+        if meanwhile:
+            await world.change(meanwhile.pop(), "scale tiny 1")
+        return await observe(service)
+
+    monkeypatch.setattr(world.deployers["a"], "observe", slowly)
+    assert await watch.look() == 0
+    assert await world.wanted() == TINY
+    assert len(await world.running()) == 1
+
+
 async def test_a_target_that_cannot_be_looked_at_loses_nothing(watch, world, monkeypatch):
     """A network that is down for a moment must not take healthy replicas out of service."""
 

@@ -30,6 +30,14 @@ async def turn():
         await asyncio.sleep(0)
 
 
+def test_what_is_in_flight_is_told_for_each_replica_of_a_service(endpoints):
+    endpoints.admit(OTHER, "http://other")
+    endpoints.admit(ONE, "http://one", target="b")
+    with endpoints.lease(ONE, target="b"), endpoints.lease(OTHER):
+        assert endpoints.in_flight("tiny") == {("", ONE): 0, ("b", ONE): 1}
+    assert endpoints.in_flight("nothing") == {}
+
+
 def test_endpoints_are_listed_by_service_in_order(endpoints):
     endpoints.admit(OTHER, "http://other", capacity=1)
     endpoints.admit(TWO, "http://two", capacity=2)

@@ -1,0 +1,116 @@
+"""A fleet of many services on rehearsal targets, in this process."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from bot.clock import SystemClock
+from commands.access import Permit, permit
+from commands.rooms import RoomBook
+from commands.verb import Deps
+from deployers.protocol import Tools
+from deployers.rehearsal import KIND, Memory, Role
+from deployers.rehearsal_scripts import scenes
+from domain.access import Environment, Policy, Subjects
+from domain.operations import Operation, operation_id
+from domain.people import Role as Rank
+from domain.readiness import FirstToken
+from domain.replicas import Phase, ReplicaId
+from domain.services import Placement, ServiceSpec
+from domain.sources import parse_source
+from fleet.cancellations import Cancellations
+from fleet.fleet import Fleet
+from fleet.keeper import Keeper
+from fleet.store.database import Store
+from fleet.store.services import Wanted
+from inference.asking import Models
+from inference.client import Timeouts, open_session
+from inference.endpoints import Endpoints
+
+REPLICAS = 3
+"""Of each service."""
+
+TARGETS = ("north", "south", "west")
+_ROOM, _ASKER = "!ops:bench.invalid", "@ann:bench.invalid"
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStage:
+    """The parts of the bot that look at a fleet, over one that runs."""
+
+    folder: Path
+    deps: Deps
+    keeper: Keeper
+    permit: Permit
+
+
+@asynccontextmanager
+async def open_fleet(services: int) -> AsyncIterator[FleetStage]:
+    """So many services, wanted by the store and held by the targets; gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="gantry-bench-") as name:
+        folder, specs = Path(name), list(_specs(services))
+        _remember(folder, specs)
+        store = await Store.open(folder / "gantry.db")
+        try:
+            async with store.transaction() as tx:
+                for spec in specs:
+                    await tx.services.put(Wanted(spec, _ROOM, "bench1", _EPOCH))
+            async with open_session() as http:
+                yield _stage(folder, store, http)
+        finally:
+            await store.aclose()
+
+
+def _stage(folder: Path, store: Store, http: aiohttp.ClientSession) -> FleetStage:
+    clock, endpoints, cancellations = SystemClock(), Endpoints(), Cancellations()
+    tools = Tools(_unasked, clock, folder)
+    settings = KIND.settings.model_validate({"kind": "rehearsal"})
+    deployers = {name: KIND.open(name, settings, tools) for name in TARGETS}
+    fleet = Fleet(store, deployers, endpoints, cancellations, _unasked, clock)
+    policy = Policy(
+        {Rank.VIEWER: Subjects(("@*",))}, {_ROOM: Environment("bench", TARGETS, TARGETS[0])}
+    )
+    models = Models(endpoints, http, Timeouts(), clock, random.Random(0))  # noqa: S311
+    book = RoomBook(policy)
+    deps = Deps(fleet, models, store, cancellations, book, clock, clock.now(), "bench", "!")
+    keeper = Keeper(store, fleet, _unfiled, clock, every=30.0)
+    asked = Operation(operation_id("$1"), "$1", _ROOM, _ASKER, "status", clock.now(), changes=False)
+    return FleetStage(folder, deps, keeper, permit(asked, Rank.VIEWER, policy))
+
+
+def _specs(services: int) -> Iterator[ServiceSpec]:
+    for number in range(services):
+        yield ServiceSpec(
+            name=f"model-{number:04}",
+            source=parse_source(f"hf://example/model-{number % 40}-GGUF/model-q4_k_m.gguf"),
+            placements=(Placement(target=TARGETS[number % len(TARGETS)], replicas=REPLICAS),),
+        )
+
+
+def _remember(folder: Path, specs: Iterable[ServiceSpec]) -> None:
+    """As the targets would once everything is deployed."""
+    memories = {target: Memory(folder / "targets" / target) for target in TARGETS}
+    log = tuple(scene.line for scene in scenes("smooth"))
+    ready = Role(Phase.READY, "bench1", _EPOCH, log=log)
+    for spec in specs:
+        for placement in spec.placements:
+            for number in range(placement.replicas):
+                replica = ReplicaId(spec.name, spec.revision, number)
+                memories[placement.target].note(replica, ready)
+
+
+async def _unasked(url: str, name: str) -> FirstToken | None:
+    raise AssertionError("nobody is asked for a token here")
+
+
+async def _unfiled(operation: Operation) -> None:
+    raise AssertionError(f"nothing is broken, and yet: {operation.text}")
