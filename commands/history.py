@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -15,6 +15,7 @@ from commands.replies import Reply, Table
 from commands.verb import PLAN, Deps, Verb, argument
 from commands.words import NameWord
 from domain.errors import UnknownName
+from domain.made_of import FILE, MadeOf, differences, in_short, replaced, shortened
 from domain.people import Role
 from domain.progress import Report
 from domain.services import ServiceSpec
@@ -61,14 +62,15 @@ async def history(request: History, permit: Permit, deps: Deps, report: Report) 
     rows = tuple(
         (
             str(each.number),
-            each.revision + (" ← now" if now and now.revision == each.revision else ""),
+            each.revision + (" ← now" if now and each is _current(past, now) else ""),
             each.at.strftime("%d %b %H:%M UTC"),
             each.operation,
-            _told(before.spec if before else None, each.spec),
+            in_short(each.resolved),
+            _told(before, each),
         )
         for each, before in zip(past[:SHOWN], older, strict=False)
     )
-    table = Table(("rev", "revision", "since", "op", "what changed"), rows)
+    table = Table(("rev", "revision", "since", "op", "content", "what changed"), rows)
     more = len(past) - SHOWN
     rest = (f"{more} older ones are kept too",) if more > 0 else ()
     return Reply.done(table, *rest)
@@ -83,6 +85,8 @@ async def diff(request: Diff, permit: Permit, deps: Deps, report: Report) -> Rep
             f"{request.name} is removed; revision {then.number} was {then.spec.source}"
         )
     lines = list(changed(then.spec.model_copy(update={"placements": now.placements}), now))
+    current = _current(past, now)
+    lines += _otherwise(then.resolved, current.resolved) if current else []
     head = f"From revision {then.number} (`{then.revision}`) to what {request.name} is now"
     return Reply.done(head, *(lines or ["nothing differs"]))
 
@@ -102,6 +106,24 @@ async def rollback(request: Rollback, permit: Permit, deps: Deps) -> Change:
         return live(outcome) if outcome.changed else unchanged(outcome)
 
     return Change(request.name, decide, tell)
+
+
+async def rolled_back(request: Rollback, permit: Permit, deps: Deps, report: Report) -> Reply:
+    """Go back, or plan to, and warn if what a name stood for then is something else today."""
+    past, now = await _past(request.name, deps)
+    then = chosen(past, now, request.rev, request.name)
+    reply = await changing(rollback)(request, permit, deps, report)
+    if request.plan:
+        places = {"placements": now.placements} if now else {}
+        today = await deps.fleet.survey.foreseen(then.spec.model_copy(update=places))
+    else:
+        today = (await _past(request.name, deps))[0][0].resolved
+    other = replaced(then.resolved, today)
+    if other is None:
+        return reply
+    what = dict(then.resolved).get(FILE, str(then.spec.source))
+    warning = f"Note: {what} is not what revision {then.number} ran: {other}."
+    return replace(reply, blocks=(*reply.blocks, warning))
 
 
 def chosen(
@@ -130,10 +152,23 @@ async def _past(name: str, deps: Deps) -> tuple[list[Revision], ServiceSpec | No
     return past, now.spec if now else None
 
 
-def _told(before: ServiceSpec | None, spec: ServiceSpec) -> str:
+def _current(past: Sequence[Revision], now: ServiceSpec) -> Revision | None:
+    """The newest revision that is what is wanted now."""
+    return next((each for each in past if each.revision == now.revision), None)
+
+
+def _told(before: Revision | None, each: Revision) -> str:
     if before is None:
-        return f"{spec.source} on {spec.where}"
-    return "; ".join(changed(before, spec)).replace("`", "")
+        return f"{each.spec.source} on {each.spec.where}"
+    lines = [*changed(before.spec, each.spec), *_otherwise(before.resolved, each.resolved)]
+    return "; ".join(lines).replace("`", "")
+
+
+def _otherwise(then: MadeOf, now: MadeOf) -> list[str]:
+    return [
+        f"{what}: `{shortened(old)}` → `{shortened(new)}`"
+        for what, old, new in differences(then, now)
+    ]
 
 
 _NAME = argument("name", NameWord())
@@ -161,12 +196,13 @@ ROLLBACK = Verb(
     summary="make a service what it was",
     examples=("rollback tiny", "rollback tiny 1"),
     request=Rollback,
-    handle=changing(rollback),
+    handle=rolled_back,
     role=Role.OPERATOR,
     changes=True,
     params=(_NAME, argument("rev", click.STRING, required=False), PLAN),
     notes=(
         "Without a number it is the revision before. How many replicas run, and where, stays as it "
-        "is. A removed service comes back as it last was.",
+        "is. A removed service comes back as it last was. A model file that was replaced since "
+        "does not come back: you are warned of it.",
     ),
 )

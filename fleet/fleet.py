@@ -19,6 +19,7 @@ from domain.services import ServiceSpec
 from fleet.cancellations import Cancellations
 from fleet.claims import UNTOUCHED, Claims
 from fleet.course import Course
+from fleet.resolving import resolved
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -169,12 +170,14 @@ class Fleet:
         return Rollout(want, before, tuple(plans), remove)
 
     async def _settle(self, rollout: Rollout, operation: Operation) -> None:
+        made_of = await resolved(self._deployers, rollout.want)
         async with self._store.transaction() as tx:
             if rollout.removal:
                 await tx.services.remove(rollout.want.name)
             else:
                 now = self._clock.now()
-                await tx.services.put(Wanted(rollout.want, operation.room, operation.id, now))
+                wanted = Wanted(rollout.want, operation.room, operation.id, now)
+                await tx.services.put(wanted, made_of)
 
     async def _outcome(self, rollout: Rollout, operation: Operation) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}

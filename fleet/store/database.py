@@ -32,7 +32,7 @@ from fleet.store.turns import Turns
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0006"
+HEAD = "0010"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
