@@ -8,7 +8,6 @@ from bot.matrix.attachments import attachment
 from bot.matrix.content import brief, overflow, told
 from commands.replies import Reply, duration
 from domain.operations import Operation, State
-from fleet.keeper import SENDER as KEEPER
 from fleet.store.database import Transaction
 from fleet.store.files import File
 from fleet.store.messages import Message, key_of
@@ -37,7 +36,7 @@ class Ending:
             return [] if self._reply.ok else [await self._refusal(tx)]
         messages = await self._outcome(tx)
         took = (now - (operation.started_at or now)).total_seconds()
-        if took > LONG and operation.sender != KEEPER:
+        if took > LONG and not operation.own:
             messages.append(await self._call(tx, took))
         return messages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.declined import Declined, declined
+from bot.keeping import kept
 from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
@@ -40,7 +41,7 @@ class Requests:
                     refused.append(each)
         filed += await tx.operations.file(typed)
         for reaction in reading.reactions:
-            made = await _stop(reaction, tx)
+            made = await _stop(reaction, tx) or await kept(reaction, tx)
             filed += await tx.operations.file([made]) if made else []
         return filed, refused
 

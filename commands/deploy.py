@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from commands.access import Permit
 from commands.changing import Change, changing
+from commands.lasting import lasting
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.verb import PLAN, Deps, Verb, argument, option
@@ -19,6 +20,7 @@ from commands.words import (
     PlacementsWord,
     SettingWord,
     SourceWord,
+    TtlWord,
     WholeWord,
 )
 from domain.access import Environment
@@ -41,6 +43,7 @@ class Deploy:
     replicas: int | None = None
     ctx: int | None = None
     set: tuple[tuple[str, str], ...] = field(default=())
+    ttl: float | None = None
     plan: bool = False
 
     @property
@@ -127,7 +130,7 @@ VERB = Verb(
         "deploy gemma path:/models/gemma-3-4b-it-Q4_K_M.gguf --ctx 8192 --replicas 2",
     ),
     request=Deploy,
-    handle=changing(deploy),
+    handle=lasting(changing(deploy)),
     role=Role.OPERATOR,
     changes=True,
     params=(
@@ -145,10 +148,13 @@ VERB = Verb(
             "an engine setting; may be said again",
             multiple=True,
         ),
+        option("--ttl", TtlWord(), "8h", "how long it is meant for; `none` for good"),
         PLAN,
     ),
     notes=(
         "A new version is started, proved by a real token and given the requests before the old "
         "one is stopped. If it never gets ready, the old one goes on serving.",
+        "With `--ttl` it is removed after that time, once whoever deployed it was asked and nobody "
+        "said `!keep`. A later deploy without `--ttl` leaves its end as it is.",
     ),
 )

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from commands import about, deploy, history, infer, lock, logs, ops, scale, status, stop, targets
+from commands import (
+    about,
+    deploy,
+    history,
+    infer,
+    keep,
+    lock,
+    logs,
+    ops,
+    scale,
+    status,
+    stop,
+    targets,
+)
 from commands.can import can_verb
 from commands.help import help_verb
 from commands.verb import AnyVerb
@@ -21,6 +34,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         stop.STOP,
         stop.RESTART,
         stop.REMOVE,
+        keep.KEEP,
         history.HISTORY,
         history.DIFF,
         history.ROLLBACK,
@@ -34,6 +48,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         about.WHOAMI,
         about.VERSION,
         stop.REPAIR,
+        keep.EXPIRE,
     ]
     verbs = {verb.name: verb for verb in listed}
     verbs["can"] = can_verb(verbs)

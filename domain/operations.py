@@ -10,6 +10,10 @@ from enum import StrEnum
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
+KEEPER, EXPIRING = "keeper", "expiry"
+"""Who operations are by that the bot gives to itself: no Matrix id looks like that."""
+
+
 class State(StrEnum):
     """How far an operation is."""
 
@@ -48,6 +52,11 @@ class Operation:
     """The root of the thread it was said in and is to be answered in; None for the timeline."""
     quiet: bool = False
     """True for a gesture rather than words: the room hears of it only when it was refused."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the bot gave it to itself."""
+        return self.sender in (KEEPER, EXPIRING)
 
 
 def operation_id(origin: str, length: int = 6) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
+from fleet.store.expiries import Expiries
 from fleet.store.files import Files
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -49,6 +50,7 @@ class Transaction:
     sealed: Sealed
     rooms: Rooms
     locks: Locks
+    expiries: Expiries
 
     @classmethod
     def over(cls, connection: AsyncConnection) -> Transaction:
@@ -63,6 +65,7 @@ class Transaction:
             Sealed(connection),
             Rooms(connection),
             Locks(connection),
+            Expiries(connection),
         )
 
 

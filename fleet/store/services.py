@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.made_of import MadeOf, replaced
 from domain.services import ServiceSpec
-from fleet.store.tables import revisions, services
+from fleet.store.tables import expiries, revisions, services
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class Services:
         await self._remember(wanted, resolved)
 
     async def remove(self, name: str) -> None:
-        """Want nothing of that name any more; its revisions stay as history."""
+        """Want nothing of that name any more; its revisions stay as history, its end does not."""
+        await self._connection.execute(sa.delete(expiries).where(expiries.c.service == name))
         await self._connection.execute(sa.delete(services).where(services.c.name == name))
 
     async def history(self, name: str) -> list[Revision]:
