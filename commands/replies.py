@@ -41,12 +41,24 @@ Block = str | Verbatim | Code | Table
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Words for somebody in particular, in a message of their own that notifies them."""
+
+    person: str
+    text: str
+    room: str | None = None
+    """Where; None for the room of the operation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """How an operation ended, for the room."""
 
     ok: bool
     blocks: tuple[Block, ...]
     cancelled: bool = False
+    calls: tuple[Call, ...] = ()
+    """Said besides, kept together with the end."""
 
     @classmethod
     def done(cls, *blocks: Block) -> Reply:
@@ -67,6 +79,10 @@ class Reply:
     def summary(self) -> str:
         """The first line."""
         return plain(self.blocks[:1]).partition("\n")[0]
+
+    def calling(self, *calls: Call) -> Reply:
+        """The same, with words for people in particular."""
+        return replace(self, calls=(*self.calls, *calls))
 
     def marked_cancelled(self) -> Reply:
         """The same, as the end of something that was cancelled."""
