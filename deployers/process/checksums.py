@@ -63,7 +63,7 @@ class Checksums:
             draft.replace(place)
 
     async def find_out(self, path: Path, tell: Callable[[float], None]) -> Known | None:
-        """What is known, worked out first if it must be: some 3 s for each GB.
+        """What is known, worked out first if it must be: 1 to 3 s for each GB.
 
         `tell` hears the fraction that is done. None for a file that cannot be read, or that
         somebody writes to meanwhile. Cancelling takes effect within a chunk.
