@@ -6,9 +6,8 @@ from datetime import datetime
 
 from bot.matrix.attachments import attachment
 from bot.matrix.content import brief, overflow, told
-from commands.replies import Reply, duration
+from commands.replies import Call, Reply, duration
 from domain.operations import Operation, State
-from fleet.keeper import SENDER as KEEPER
 from fleet.store.database import Transaction
 from fleet.store.files import File
 from fleet.store.messages import Message, key_of
@@ -37,9 +36,12 @@ class Ending:
             return [] if self._reply.ok else [await self._refusal(tx)]
         messages = await self._outcome(tx)
         took = (now - (operation.started_at or now)).total_seconds()
-        if took > LONG and operation.sender != KEEPER:
+        if took > LONG and not operation.own:
             messages.append(await self._call(tx, took))
-        return messages
+        return messages + [
+            await self._told(tx, f"{self._key}:told:{number}", call)
+            for number, call in enumerate(self._reply.calls)
+        ]
 
     async def _outcome(self, tx: Transaction) -> list[Message]:
         operation, blocks = self._operation, self._reply.blocks
@@ -68,6 +70,15 @@ class Ending:
         sender = operation.sender
         content = told((line,), operation, self._state, self._prefix, mention=(sender,))
         return await tx.messages.want(f"{self._key}:call", operation.room, content)
+
+    async def _told(self, tx: Transaction, key: str, call: Call) -> Message:
+        """Words for somebody in particular. In another room they are a reply to nothing."""
+        operation, line = self._operation, f"{call.person}: {call.text}"
+        content = told((line,), operation, self._state, self._prefix, mention=(call.person,))
+        room = call.room or operation.room
+        if room != operation.room:
+            content.pop("m.relates_to", None)
+        return await tx.messages.want(key, room, content)
 
     async def _refusal(self, tx: Transaction) -> Message:
         line = f"{self._operation.sender}: {self._reply.summary}"

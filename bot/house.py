@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.health import Pulse
 from bot.intake import Intake
+from bot.keeping import question
 from bot.matrix.admins import Admins
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
@@ -50,6 +52,7 @@ from domain.clock import Clock
 from domain.errors import Unreachable
 from fleet.cancellations import Cancellations
 from fleet.decisions import Decisions
+from fleet.expiring import Expiring
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
 from fleet.pruning import Pruning
@@ -85,6 +88,7 @@ class House:
     admins: Admins
     renewal: Renewal
     pruning: Pruning
+    expiring: Expiring
 
 
 async def serve(
@@ -221,7 +225,11 @@ def _people(
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)
     vouching = Vouching(api, recovery, password, session.open_late, clock)
     pruning = Pruning(store, clock, timedelta(seconds=settings.state.keep_for))
-    return House(session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal, pruning)
+    ask = partial(question, prefix=prefix)
+    expiring = Expiring(store, ask, partial(outbox.deliver, final=True), intake.file_own, clock)
+    return House(
+        session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal, pruning, expiring
+    )
 
 
 def _doorkeeper(
@@ -236,7 +244,7 @@ def _doorkeeper(
 
 @asynccontextmanager
 async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """The loops. One of the first seven that ends takes the others, and the process, with it."""
+    """The loops. One of the first eight that ends takes the others, and the process, with it."""
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "session": house.session.run(),
         "outbox": house.outbox.run(),
@@ -245,12 +253,13 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "admins": house.admins.hear(house.outbox.forbidden),
         "renewal": house.renewal.run(),
         "pruning": house.pruning.run(),
+        "expiring": house.expiring.run(),
         "vouching": house.vouching.run(house.session.caught_up),
         "announce": _announce(house.session),
     }
     tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
     try:
-        yield tasks[:7]
+        yield tasks[:8]
     finally:
         for task in tasks:
             task.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.declined import Declined, declined
+from bot.keeping import kept
 from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
@@ -44,7 +45,7 @@ class Requests:
                     refused.append(each)
         filed += await tx.operations.file(typed)
         for reaction in reading.reactions:
-            made = await _gesture(reaction, tx)
+            made = await _gesture(reaction, tx) or await kept(reaction, tx)
             filed += await tx.operations.file([made]) if made else []
         return filed, refused
 

@@ -24,7 +24,6 @@ from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
 from domain.people import Person
 from domain.progress import Progress
-from fleet.keeper import SENDER as KEEPER
 from fleet.store.messages import key_of
 
 log = structlog.get_logger()
@@ -112,7 +111,7 @@ class Worker:
 
     def _is_stale(self, operation: Operation) -> bool:
         """Whether a command waited so long, unread, that nobody can still mean it."""
-        unread = operation.state is State.FILED and operation.sender != KEEPER
+        unread = operation.state is State.FILED and not operation.own
         return unread and self._deps.clock.now() - operation.said_at > self._max_age
 
     async def _reply(self, operation: Operation, live: LiveReply) -> Reply:
@@ -139,7 +138,7 @@ class Worker:
 
     def _permit(self, operation: Operation, parsed: Parsed, person: Person) -> Permit:
         rooms = self._deps.rooms
-        if operation.sender == KEEPER:
+        if operation.own:
             return own_permit(operation, rooms.policy)
         return permit(
             operation,

@@ -26,6 +26,8 @@ class Asking:
     approval: Approval
     permit: Permit
     deps: Deps
+    more: Sequence[Block] = ()
+    """What else there is to say of the change."""
 
     async def settled(self, rollout: Rollout) -> bool:
         """Keep the question, and say whether nobody needs to be asked any more."""
@@ -56,7 +58,7 @@ class Asking:
     async def _show(self, record: DecisionRecord, rollout: Rollout) -> None:
         operation = self.permit.operation
         lately = await self.deps.fleet.planning.lately(rollout.want.name)
-        blocks = asked(record, operation.text, plan_blocks(rollout, lately))
+        blocks = asked(record, operation.text, [*plan_blocks(rollout, lately), *self.more])
         await self.deps.voice.say(operation, ASK, blocks, mention=self._whom(record))
 
     def _whom(self, record: DecisionRecord) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from commands.access import Permit
 from commands.asking import Asking
 from commands.planned import planned
-from commands.replies import Reply
+from commands.replies import Block, Reply
 from commands.verb import Deps
 from domain.errors import OpsError
 from domain.progress import Report
@@ -27,6 +27,11 @@ class Plannable(Protocol):
         ...
 
 
+Beside = Callable[[bool], Awaitable[Sequence[Block]]]
+"""(whether it is only planned) -> what else there is to say of a change. What it also does, it does
+once the change is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a request comes to."""
@@ -38,6 +43,11 @@ class Change:
     remove: bool = False
     command: str = ""
     """Whose approval it takes; default: that of the command that was given."""
+    beside: Beside | None = None
+
+    async def more(self, *, planned: bool) -> Sequence[Block]:
+        """What `beside` says."""
+        return await self.beside(planned) if self.beside else ()
 
 
 R = TypeVar("R", bound=Plannable)
@@ -60,7 +70,8 @@ class Changing(Generic[R]):
         name, operation, planning = change.service, permit.operation, deps.fleet.planning
         rollout = await planning.preview(name, operation, change.decide, remove=change.remove)
         await planning.keep(rollout, operation)
-        return planned(rollout, operation.id, await planning.lately(name))
+        lately, more = await planning.lately(name), await change.more(planned=True)
+        return planned(rollout, operation.id, lately, more)
 
 
 async def made(
@@ -68,7 +79,9 @@ async def made(
 ) -> Reply:
     """Have a change decided, and make it. Given a `plan`, exactly that is done or nothing."""
     operation = permit.operation
-    asking = Asking(permit.place.approval(change.command or operation.verb), permit, deps)
+    approval = permit.place.approval(change.command or operation.verb)
+    more = await change.more(planned=True) if approval.asks else ()
+    asking = Asking(approval, permit, deps, more)
     try:
         outcome = await deps.fleet.change(
             change.service,
@@ -82,4 +95,4 @@ async def made(
     except OpsError:
         await asking.closed()
         raise
-    return change.tell(outcome)
+    return change.tell(outcome).adding(*await change.more(planned=False))

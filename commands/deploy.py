@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from commands.access import Permit
 from commands.changing import Change, Changing
+from commands.lasting import lasting
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument, option
@@ -20,6 +21,7 @@ from commands.words import (
     PlacementsWord,
     SettingWord,
     SourceWord,
+    TtlWord,
     WholeWord,
 )
 from domain.access import Environment
@@ -42,6 +44,7 @@ class Deploy:
     replicas: int | None = None
     ctx: int | None = None
     set: tuple[tuple[str, str], ...] = field(default=())
+    ttl: float | None = None
     plan: bool = False
     environment: str | None = None
 
@@ -62,7 +65,7 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
     def tell(outcome: Outcome) -> Reply:
         return live(outcome) if outcome.changed else unchanged(outcome)
 
-    return Change(request.name, decide, tell)
+    return Change(request.name, decide, tell, beside=lasting(request, permit, deps))
 
 
 def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> ServiceSpec:
@@ -152,11 +155,14 @@ VERB = Verb(
             multiple=True,
         ),
         ENVIRONMENT,
+        option("--ttl", TtlWord(), "8h", "how long it is meant for; `none` for good"),
         PLAN,
     ),
     weigh=weighed(deploy),
     notes=(
         "A new version is started, proved by a real token and given the requests before the old "
         "one is stopped. If it never gets ready, the old one goes on serving.",
+        "With `--ttl` it is removed after that time, once whoever deployed it was asked and nobody "
+        "said `keep`. A later deploy without `--ttl` leaves its end as it is.",
     ),
 )

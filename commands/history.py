@@ -11,11 +11,12 @@ from commands.access import Permit
 from commands.changing import Change, Changing
 from commands.outcomes import live, unchanged
 from commands.planned import changed
-from commands.replies import Reply, Table
+from commands.replies import Block, Reply, Table
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
 from commands.weighing import touched, weighed
 from commands.words import NameWord
 from domain.errors import UnknownName
+from domain.made_of import FILE, MadeOf, differences, in_short, replaced, shortened
 from domain.people import Role
 from domain.progress import Report
 from domain.services import ServiceSpec
@@ -63,14 +64,15 @@ async def history(request: History, permit: Permit, deps: Deps, report: Report) 
     rows = tuple(
         (
             str(each.number),
-            each.revision + (" ← now" if now and now.revision == each.revision else ""),
+            each.revision + (" ← now" if now and each is _current(past, now) else ""),
             each.at.strftime("%d %b %H:%M UTC"),
             each.operation,
-            _told(before.spec if before else None, each.spec),
+            in_short(each.resolved),
+            _told(before, each),
         )
         for each, before in zip(past[:SHOWN], older, strict=False)
     )
-    table = Table(("rev", "revision", "since", "op", "what changed"), rows)
+    table = Table(("rev", "revision", "since", "op", "content", "what changed"), rows)
     more = len(past) - SHOWN
     rest = (f"{more} older ones are kept too",) if more > 0 else ()
     return Reply.done(table, *rest)
@@ -85,13 +87,15 @@ async def diff(request: Diff, permit: Permit, deps: Deps, report: Report) -> Rep
             f"{request.name} is removed; revision {then.number} was {then.spec.source}"
         )
     lines = list(changed(then.spec.model_copy(update={"placements": now.placements}), now))
+    current = _current(past, now)
+    lines += _otherwise(then.resolved, current.resolved) if current else []
     head = f"From revision {then.number} (`{then.revision}`) to what {request.name} is now"
     return Reply.done(head, *(lines or ["nothing differs"]))
 
 
 async def rollback(request: Rollback, permit: Permit, deps: Deps) -> Change:
     """As it was, with as many replicas in the places it has now."""
-    past, _ = await _past(request.name, deps)
+    past, now = await _past(request.name, deps)
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         want = chosen(past, before, request.rev, request.name).spec
@@ -103,7 +107,32 @@ async def rollback(request: Rollback, permit: Permit, deps: Deps) -> Change:
     def tell(outcome: Outcome) -> Reply:
         return live(outcome) if outcome.changed else unchanged(outcome)
 
-    return Change(request.name, decide, tell)
+    async def beside(planned: bool) -> list[Block]:
+        return await _replaced(request, past, now, deps, planned=planned)
+
+    return Change(request.name, decide, tell, beside=beside)
+
+
+async def _replaced(
+    request: Rollback,
+    past: Sequence[Revision],
+    now: ServiceSpec | None,
+    deps: Deps,
+    *,
+    planned: bool,
+) -> list[Block]:
+    """A warning if what a name stood for then is something else today."""
+    then = chosen(past, now, request.rev, request.name)
+    if planned:
+        places = {"placements": now.placements} if now else {}
+        today = await deps.fleet.survey.foreseen(then.spec.model_copy(update=places))
+    else:
+        today = (await _past(request.name, deps))[0][0].resolved
+    other = replaced(then.resolved, today)
+    if other is None:
+        return []
+    what = dict(then.resolved).get(FILE, str(then.spec.source))
+    return [f"Note: {what} is not what revision {then.number} ran: {other}."]
 
 
 def chosen(
@@ -132,10 +161,23 @@ async def _past(name: str, deps: Deps) -> tuple[list[Revision], ServiceSpec | No
     return past, now.spec if now else None
 
 
-def _told(before: ServiceSpec | None, spec: ServiceSpec) -> str:
+def _current(past: Sequence[Revision], now: ServiceSpec) -> Revision | None:
+    """The newest revision that is what is wanted now."""
+    return next((each for each in past if each.revision == now.revision), None)
+
+
+def _told(before: Revision | None, each: Revision) -> str:
     if before is None:
-        return f"{spec.source} on {spec.where}"
-    return "; ".join(changed(before, spec)).replace("`", "")
+        return f"{each.spec.source} on {each.spec.where}"
+    lines = [*changed(before.spec, each.spec), *_otherwise(before.resolved, each.resolved)]
+    return "; ".join(lines).replace("`", "")
+
+
+def _otherwise(then: MadeOf, now: MadeOf) -> list[str]:
+    return [
+        f"{what}: `{shortened(old)}` → `{shortened(new)}`"
+        for what, old, new in differences(then, now)
+    ]
 
 
 _NAME = argument("name", NameWord())
@@ -170,6 +212,7 @@ ROLLBACK = Verb(
     weigh=weighed(rollback),
     notes=(
         "Without a number it is the revision before. How many replicas run, and where, stays as it "
-        "is. A removed service comes back as it last was.",
+        "is. A removed service comes back as it last was. A model file that was replaced since "
+        "does not come back: you are warned of it.",
     ),
 )

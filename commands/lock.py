@@ -9,15 +9,17 @@ from datetime import timedelta
 import click
 
 from commands.access import Permit
-from commands.replies import Reply
+from commands.replies import Call, Reply
 from commands.verb import ENVIRONMENT, Deps, Verb, argument, option
 from commands.weighing import touched
 from commands.words import DurationWord
 from domain.errors import Busy, UnknownName
-from domain.locks import Lock
+from domain.locks import Lock, told_at
 from domain.people import Role
 from domain.progress import Report
 from domain.services import ServiceSpec
+from fleet.claims import Claim
+from fleet.store.database import Transaction
 
 ALL = "all"
 """Names everything in the room's environment."""
@@ -33,6 +35,7 @@ class LockIt:
     reason: str | None = None
     for_: float | None = None
     environment: str | None = None
+    steal: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,40 +54,74 @@ class ListLocks:
 async def lock(request: LockIt, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Refuse changes to it from now on, whoever else asks for them."""
     scope, service, targets = await _scope(request.scope, permit, deps)
-    now, holder = deps.clock.now(), permit.person.mxid
+    now, holder, room = deps.clock.now(), permit.person.mxid, permit.person.room
     until = now + timedelta(seconds=request.for_) if request.for_ else None
-    wanted = Lock(scope, service, targets, holder, (request.reason or "")[:_LONGEST], now, until)
+    reason = (request.reason or "")[:_LONGEST]
+    wanted = Lock(scope, service, targets, holder, reason, now, until, room)
     async with deps.store.transaction() as tx:
-        for held in await tx.locks.active(now):
-            if held.scope == scope and held.holder != holder:
-                raise Busy(str(held), hint=f"`!unlock {request.scope}` takes it from them")
+        held = await _held(scope, tx, deps)
+        if held and held.holder != holder and not request.steal:
+            raise Busy(str(held), hint=f"`!lock {request.scope} --steal` takes it from them")
         await tx.locks.put(wanted)
-    return Reply.done(
-        f"✓ {wanted}", "Others are refused; the bot's own repairs go on. `!unlock` ends it"
-    )
+    rest = "Others are refused; the bot's own repairs go on. `!unlock` ends it"
+    if held is None or held.holder == holder:
+        return Reply.done(f"✓ {wanted}", rest)
+    taken = f"{holder} took your lock of {scope} over{_why(reason)}"
+    return Reply.done(f"✓ {wanted}", _whose(held), rest).calling(_to_holder(held, taken, deps))
 
 
 async def unlock(request: Unlock, permit: Permit, deps: Deps, report: Report) -> Reply:
-    """Let changes through again; whose lock it was is said."""
+    """Let changes through again; whose lock it was is said, to them as well."""
     scope, _, _ = await _scope(request.scope, permit, deps, forgotten=True)
+    person = permit.person.mxid
     async with deps.store.transaction() as tx:
-        held = next(
-            (each for each in await tx.locks.active(deps.clock.now()) if each.scope == scope), None
-        )
+        held = await _held(scope, tx, deps)
         await tx.locks.drop(scope)
     if held is None:
         return Reply.done(f"{scope} was not locked")
-    if held.holder == permit.person.mxid:
+    if held.holder == person:
         return Reply.done(f"✓ {scope} is unlocked")
     why = f" ({held.reason})" if held.reason else ""
-    return Reply.done(f"✓ {scope} is unlocked by {permit.person.mxid}; it was {held.holder}'s{why}")
+    reply = Reply.done(f"✓ {scope} is unlocked by {person}; it was {held.holder}'s{why}")
+    return reply.calling(_to_holder(held, f"{person} ended your lock of {scope}", deps))
 
 
 async def locks(request: ListLocks, permit: Permit, deps: Deps, report: Report) -> Reply:
-    """Every lock that holds, a line each."""
+    """Every lock that holds, a line each, and what is being changed just now."""
     async with deps.store.transaction() as tx:
         held = await tx.locks.active(deps.clock.now())
-    return Reply.done(*(map(str, held)) if held else ("Nothing is locked",))
+    lines = [*map(str, held), *map(_claimed, deps.fleet.survey.claims)]
+    return Reply.done(*lines or ["Nothing is locked"])
+
+
+def _claimed(claim: Claim) -> str:
+    operation = claim.operation
+    return (
+        f"{claim.service} is being changed by {operation.sender} since {told_at(claim.since)} "
+        f"until that ends: `{operation.id}` ({operation.text[:60]})"
+    )
+
+
+async def _held(scope: str, tx: Transaction, deps: Deps) -> Lock | None:
+    active = await tx.locks.active(deps.clock.now())
+    return next((each for each in active if each.scope == scope), None)
+
+
+def _to_holder(held: Lock, text: str, deps: Deps) -> Call:
+    """In the room where they took it, or what that has become."""
+    room = held.room
+    while room is not None and (successor := deps.rooms.successor(room)) is not None:
+        room = successor
+    return Call(held.holder, text, room)
+
+
+def _whose(held: Lock) -> str:
+    until = f" until {told_at(held.until)}" if held.until else ""
+    return f"It was {held.holder}'s since {told_at(held.since)}{until}{_why(held.reason)}"
+
+
+def _why(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 async def _scope(
@@ -127,8 +164,8 @@ LOCK = Verb(
     name="lock",
     summary="have a service, a target or all of them left alone by everybody else",
     examples=('lock tiny --reason "demo at three" --for 2h', "lock all"),
-    request=lambda scope, reason=None, environment=None, **rest: LockIt(
-        scope, reason, rest.get("for"), environment
+    request=lambda scope, reason=None, environment=None, steal=False, **rest: LockIt(
+        scope, reason, rest.get("for"), environment, steal
     ),
     handle=lock,
     role=Role.OPERATOR,
@@ -138,11 +175,12 @@ LOCK = Verb(
         option("--reason", click.STRING, "TEXT", "why; everybody who is refused reads it"),
         option("--for", DurationWord(), "2h", "how long; default: until somebody unlocks it"),
         ENVIRONMENT,
+        click.Option(["--steal"], is_flag=True, help="take it over from whoever holds it"),
     ),
     weigh=_weighed,
     notes=(
         "You may still change it yourself. Others are refused, with your reason; plans are not. "
-        "The bot still repairs what breaks.",
+        "The bot still repairs what breaks. Whose lock you `--steal` is told, where they took it.",
     ),
 )
 UNLOCK = Verb(
@@ -158,7 +196,7 @@ UNLOCK = Verb(
 )
 LOCKS = Verb(
     name="locks",
-    summary="what is locked, by whom, why and until when",
+    summary="what is locked or being changed, by whom, why and until when",
     examples=("locks",),
     request=ListLocks,
     handle=locks,

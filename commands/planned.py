@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from commands.replies import Block, Reply, Table, duration, size
 from domain.fit import Fit
@@ -16,15 +16,16 @@ GOOD_FOR = 900.0
 _MOVES = {StepKind.START, StepKind.STOP, StepKind.FORGET}
 
 
-def planned(rollout: Rollout, plan: str, lately: float | None) -> Reply:
+def planned(rollout: Rollout, plan: str, lately: float | None, more: Sequence[Block] = ()) -> Reply:
     """The steps in order, what differs from what is wanted now, and whether it goes on serving."""
     name = rollout.want.name
     steps = list(rollout.steps)
     if not any(step.kind in _MOVES for _, step in steps) and rollout.want == rollout.before:
-        return Reply.done(f"Plan for {name}: it already is like that, nothing would be done")
+        same = f"Plan for {name}: it already is like that, nothing would be done"
+        return Reply.done(same, *more)
     head = f"Plan `{plan}` for {name}; nothing is changed yet"
     how = f"`!apply {plan}` does exactly this, within {duration(GOOD_FOR)} and if nothing changes"
-    return Reply.done(head, *plan_blocks(rollout, lately), how)
+    return Reply.done(head, *plan_blocks(rollout, lately), *more, how)
 
 
 def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:

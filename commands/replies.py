@@ -41,6 +41,16 @@ Block = str | Verbatim | Code | Table
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Words for somebody in particular, in a message of their own that notifies them."""
+
+    person: str
+    text: str
+    room: str | None = None
+    """Where; None for the room of the operation."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """How an operation ended, for the room."""
 
@@ -49,6 +59,8 @@ class Reply:
     cancelled: bool = False
     error: OpsError | None = field(default=None, compare=False)
     """What was raised, for the audit."""
+    calls: tuple[Call, ...] = ()
+    """Said besides, kept together with the end."""
 
     @classmethod
     def done(cls, *blocks: Block) -> Reply:
@@ -76,6 +88,14 @@ class Reply:
         if self.error is not None:
             self.error.summary = masked(self.error.summary)
         return replace(self, blocks=masked_blocks(self.blocks, masked))
+
+    def calling(self, *calls: Call) -> Reply:
+        """The same, with words for people in particular."""
+        return replace(self, calls=(*self.calls, *calls))
+
+    def adding(self, *blocks: Block) -> Reply:
+        """The same, with more said below."""
+        return replace(self, blocks=(*self.blocks, *blocks))
 
     def marked_cancelled(self) -> Reply:
         """The same, as the end of something that was cancelled."""

@@ -10,6 +10,7 @@ from commands.access import Permit
 from commands.replies import Block, Reply, Table, duration
 from commands.verb import Deps, Verb, argument
 from commands.words import NameWord
+from domain.expiries import until
 from domain.people import Role
 from domain.progress import Report
 from domain.replicas import Replica
@@ -33,7 +34,11 @@ async def status(request: Status, permit: Permit, deps: Deps, report: Report) ->
     """Look at every target now."""
     found = await deps.fleet.survey.status(request.name)
     if request.name:
-        return Reply.done(*_one(found[0], deps.clock.now()))
+        now = deps.clock.now()
+        async with deps.store.transaction() as tx:
+            expiry = await tx.expiries.get(request.name)
+        end = [f"It stays {until(expiry.at, now)}."] if expiry and expiry.at else []
+        return Reply.done(*_one(found[0], now, end))
     if not found:
         return Reply.done("Nothing is deployed. Try `!deploy tiny tiny://ops`")
     return Reply.done(*_all(found))
@@ -65,12 +70,13 @@ def _mark(each: ServiceStatus) -> str:
     return "✓" if each.ready >= each.wanted.spec.replicas else "✗"
 
 
-def _one(each: ServiceStatus, now: datetime) -> list[Block]:
+def _one(each: ServiceStatus, now: datetime, end: Sequence[str]) -> list[Block]:
     spec = each.wanted.spec
     blocks: list[Block] = [
         f"{_mark(each)} {spec.name}: {each.ready} of {spec.replicas} ready on {spec.where} · "
         f"{spec.source} · {spec.engine} · revision `{spec.revision}`"
     ]
+    blocks += end
     if each.busy_with:
         blocks.append(f"Operation `{each.busy_with}` is changing it.")
     if each.trouble:

@@ -11,6 +11,7 @@ from commands import (
     deploy,
     history,
     infer,
+    keep,
     lock,
     logs,
     ops,
@@ -36,6 +37,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         stop.STOP,
         stop.RESTART,
         stop.REMOVE,
+        keep.KEEP,
         history.HISTORY,
         history.DIFF,
         history.ROLLBACK,
@@ -52,6 +54,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         about.WHOAMI,
         about.VERSION,
         stop.REPAIR,
+        keep.EXPIRE,
     ]
     verbs = {verb.name: verb for verb in listed}
     verbs["apply"] = apply_verb(verbs)

@@ -118,6 +118,16 @@ class DurationWord(click.ParamType[float]):
         return float(seconds)
 
 
+class TtlWord(DurationWord):
+    """`30m`, `2h` or `1d` in seconds, or `none`, which is 0."""
+
+    name = "ttl"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Take a time, or `none`."""
+        return 0.0 if value == "none" else super().convert(value, param, ctx)
+
+
 class TemperatureWord(click.ParamType[float]):
     """0 to 2."""
 

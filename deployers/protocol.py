@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from domain.clock import Clock
 from domain.fit import Need
+from domain.made_of import MadeOf
 from domain.plans import Plan
 from domain.progress import Report
 from domain.readiness import Probe
@@ -59,7 +60,11 @@ class Deployer(Protocol):
         ...
 
     async def observe(self, service: str) -> Observed:
-        """Look at what runs of a service, dead remains included. Raises Unreachable."""
+        """Look at what runs of a service, dead remains included. Raises Unreachable.
+
+        A kind that can tell what a replica was really made of does, by the names in
+        `domain/made_of.py`, from what was noted when it started: never from what is there now.
+        """
         ...
 
     def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
@@ -98,6 +103,18 @@ class Deployer(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections. What runs goes on running."""
+        ...
+
+
+@runtime_checkable
+class Foresight(Protocol):
+    """What a deployer may offer besides."""
+
+    async def foresee(self, want: ServiceSpec) -> MadeOf:
+        """What a replica that is started now would be made of, as `observe` would tell it.
+
+        May take as long as reading a file does. Empty where it cannot be known yet.
+        """
         ...
 
 

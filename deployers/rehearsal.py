@@ -6,6 +6,7 @@ outlives the bot as real replicas would.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -19,9 +20,11 @@ from deployers import rehearsal_scripts as scripts
 from deployers import steps
 from deployers.protocol import Capabilities, Kind, LogLine, Tools
 from deployers.rehearsal_scripts import Scene
+from domain import made_of
 from domain.clock import Clock
 from domain.errors import Refused, Unhealthy, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
+from domain.made_of import MadeOf
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
@@ -38,6 +41,7 @@ class Role:
     since: datetime
     reason: str | None = None
     log: tuple[str, ...] = ()
+    made_of: MadeOf = ()
 
 
 Roles = Mapping[ReplicaId, Role]
@@ -140,13 +144,17 @@ class RehearsalDeployer:
                 return
             await self._clock.sleep(self._settings.pace)
 
+    async def foresee(self, want: ServiceSpec) -> MadeOf:
+        """What the script would be played with now."""
+        return _made_of(want)
+
     async def aclose(self) -> None:
         """Nothing is open."""
 
     async def _carry_out(self, step: Step, plan: Plan, report: Report) -> None:
         match step:
             case Step(StepKind.START, ReplicaId() as replica):
-                self._start(replica, plan.operation)
+                self._start(replica, plan)
                 report(Progress(str(step), str(replica), Phase.STARTING, 1.0))
             case Step(StepKind.WAIT_READY, ReplicaId() as replica):
                 await self._play(replica, plan.want, str(step), report)
@@ -158,11 +166,12 @@ class RehearsalDeployer:
             case Step(StepKind.FORGET):
                 self._memory.forget(plan.want.name)
 
-    def _start(self, replica: ReplicaId, operation: str) -> None:
+    def _start(self, replica: ReplicaId, plan: Plan) -> None:
         known = self._memory.recall(replica.service).get(replica)
         if known is None or not known.phase.alive:
-            log = known.log if known else ()
-            self._note(replica, Role(Phase.STARTING, operation, self._clock.now(), log=log))
+            log, made = known.log if known else (), _made_of(plan.want)
+            now = self._clock.now()
+            self._note(replica, Role(Phase.STARTING, plan.operation, now, None, log, made))
 
     async def _play(self, replica: ReplicaId, want: ServiceSpec, step: str, report: Report) -> None:
         for scene in scripts.scenes(scripts.choose(self._settings.script, want.source)):
@@ -211,7 +220,14 @@ class RehearsalDeployer:
         ready = role.phase is Phase.READY
         endpoint = f"http://rehearsal.invalid/{replica}" if ready else None
         return Replica(
-            replica, self._name, role.phase, role.operation, endpoint, role.since, role.reason
+            replica,
+            self._name,
+            role.phase,
+            role.operation,
+            endpoint,
+            role.since,
+            role.reason,
+            role.made_of,
         )
 
 
@@ -225,6 +241,16 @@ def _roles(text: str) -> Roles:
     return {ReplicaId.parse(name): _role(fields) for name, fields in json.loads(text).items()}
 
 
+def _made_of(want: ServiceSpec) -> MadeOf:
+    """A file that is there is read, so that one can rehearse what happens when it is replaced."""
+    path = Path(want.source.location)
+    there = want.source.scheme == "path" and path.is_file()
+    content = path.read_bytes() if there else str(want.source).encode()
+    found = [(made_of.FILE, str(want.source)), (made_of.SIZE, str(len(content)))]
+    found.append((made_of.SHA256, hashlib.sha256(content).hexdigest()))
+    return (*found, (made_of.ENGINE, "rehearsal"))
+
+
 def _role(fields: dict[str, Any]) -> Role:
     return Role(
         Phase(fields["phase"]),
@@ -232,6 +258,7 @@ def _role(fields: dict[str, Any]) -> Role:
         datetime.fromisoformat(fields["since"]),
         fields["reason"],
         tuple(fields["log"]),
+        tuple((what, which) for what, which in fields.get("made_of", ())),
     )
 
 
@@ -242,6 +269,7 @@ def _fields(role: Role) -> dict[str, Any]:
         "since": role.since.isoformat(),
         "reason": role.reason,
         "log": role.log,
+        "made_of": role.made_of,
     }
 
 

@@ -21,15 +21,18 @@ class Lock:
     since: datetime
     until: datetime | None
     """None for one that is there until somebody takes it away."""
+    room: str | None = None
+    """Where it was taken: who holds it is told there if somebody takes it over. None for locks of
+    older releases."""
 
     def covers(self, service: str, targets: Collection[str]) -> bool:
         """Whether a change to a service, on these targets, touches it."""
         return service == self.service or not set(self.targets).isdisjoint(targets)
 
     def __str__(self) -> str:
-        until = f" until {_at(self.until)}" if self.until else ""
+        until = f" until {told_at(self.until)}" if self.until else ""
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.scope} is locked by {self.holder} since {_at(self.since)}{until}{why}"
+        return f"{self.scope} is locked by {self.holder} since {told_at(self.since)}{until}{why}"
 
 
 def in_the_way(
@@ -40,5 +43,6 @@ def in_the_way(
     return next((lock for lock in others if lock.covers(service, targets)), None)
 
 
-def _at(moment: datetime) -> str:
+def told_at(moment: datetime) -> str:
+    """`26 Nov 14:28 UTC`."""
     return moment.strftime("%d %b %H:%M UTC")

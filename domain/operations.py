@@ -10,6 +10,10 @@ from enum import StrEnum
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
+KEEPER, EXPIRING = "keeper", "expiry"
+"""Who operations are by that the bot gives to itself: no Matrix id looks like that."""
+
+
 class State(StrEnum):
     """How far an operation is."""
 
@@ -60,6 +64,11 @@ class Operation:
     def waits(self) -> bool:
         """Whether people are to decide about it first. It holds nothing meanwhile."""
         return self.state is State.WAITING
+
+    @property
+    def own(self) -> bool:
+        """Whether the bot gave it to itself."""
+        return self.sender in (KEEPER, EXPIRING)
 
 
 def operation_id(origin: str, length: int = 6) -> str:

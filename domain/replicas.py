@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from domain.made_of import MadeOf
+
 _REPLICA = re.compile(
     r"(?P<service>[a-z][a-z0-9-]*)-(?P<revision>[0-9a-f]{6})-(?P<ordinal>0|[1-9][0-9]*)"
 )
@@ -66,6 +68,9 @@ class Replica:
     """When it entered its phase, as far as the target knows."""
     reason: str | None = None
     """Why it is in this phase, when a person would ask."""
+    made_of: MadeOf = ()
+    """What it was really made of, as far as its target can tell; the same each time it is told,
+    though once it is ready more may be known than before."""
 
 
 @dataclass(frozen=True, slots=True)

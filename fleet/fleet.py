@@ -20,6 +20,7 @@ from fleet.claims import UNTOUCHED, Claims
 from fleet.course import Course
 from fleet.decisions import Asking
 from fleet.planning import Decide, Planning
+from fleet.resolving import resolved
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -178,6 +179,7 @@ class Fleet:
                 await self.survey.refresh(found)
 
     async def _settle(self, rollout: Rollout, operation: Operation) -> None:
+        made_of = await resolved(self._deployers, rollout.want)
         async with self._store.transaction() as tx:
             settled = replace(rollout, settled=True)
             await tx.operations.keep_rollout(operation.id, settled.to_json())
@@ -185,7 +187,8 @@ class Fleet:
                 await tx.services.remove(rollout.want.name)
             else:
                 now = self._clock.now()
-                await tx.services.put(Wanted(rollout.want, operation.room, operation.id, now))
+                wanted = Wanted(rollout.want, operation.room, operation.id, now)
+                await tx.services.put(wanted, made_of)
 
     async def _outcome(self, rollout: Rollout, began: datetime) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}

@@ -10,12 +10,12 @@ import structlog
 
 from domain.clock import Clock
 from domain.errors import OpsError
-from domain.operations import Operation, operation_id
+from domain.operations import KEEPER, Operation, operation_id
 from fleet.fleet import Fleet
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 
-SENDER = "keeper"
+SENDER = KEEPER
 """Who the keeper's own operations are by."""
 
 FIRST_WAIT = 10.0

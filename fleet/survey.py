@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 from deployers.protocol import Deployer, LogLine
 from domain.errors import OpsError, UnknownName, Unreachable
+from domain.made_of import MadeOf
 from domain.replicas import Observed, Phase, Replica, TargetFacts
+from domain.services import ServiceSpec
 from fleet.claims import Claim, Claims
+from fleet.resolving import foreseen
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from inference.endpoints import Endpoints, Place
@@ -111,6 +114,10 @@ class Survey:
     def claims(self) -> tuple[Claim, ...]:
         """What is being changed right now, and by which operation, oldest first."""
         return self._claims.held
+
+    async def foreseen(self, want: ServiceSpec) -> MadeOf:
+        """What a service would be made of if it were started now; empty where nobody can tell."""
+        return await foreseen(self._deployers, want)
 
     def holder(self, name: str) -> str | None:
         """The operation that is changing a service right now."""

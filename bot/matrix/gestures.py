@@ -15,6 +15,10 @@ _SKIN = dict.fromkeys(range(0x1F3FB, 0x1F400))
 _EMOJI_STYLE = "\ufe0f"
 """Clients put it behind an emoji or leave it out."""
 
+_KEEP = "👍"
+_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
+"""Fitzpatrick modifiers (Unicode TR 51), which people's pickers add to a hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
@@ -46,6 +50,11 @@ class Reaction:
     @property
     def _plain(self) -> str:
         return self.key.replace(_EMOJI_STYLE, "").translate(_SKIN)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it says yes to a question."""
+        return self.key.replace(_EMOJI_STYLE, "").translate(_SKIN_TONES) == _KEEP
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import ClassVar
 
 from deployers import steps
-from deployers.process import launch, logfile, machine, weights
+from deployers.process import launch, logfile, machine, provenance, weights
+from deployers.process.checksums import identity
 from deployers.process.children import Children
 from deployers.process.diagnosis import diagnose
 from deployers.process.hub import Hub
@@ -18,8 +19,9 @@ from deployers.process.records import Folder, Record, Taken, folders
 from deployers.process.waiting import Waiting
 from deployers.process.weights import Models
 from deployers.protocol import Capabilities, Kind, LogLine, Tools
-from domain.errors import Refused, UnknownName, Unsupported, WorldChanged
+from domain.errors import OpsError, Refused, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
+from domain.made_of import MadeOf
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
@@ -95,6 +97,15 @@ class ProcessDeployer:
         async for line in logfile.following(folder.log, tail, self._clock, lambda: folder.held):
             yield LogLine(replica, line)
 
+    async def foresee(self, want: ServiceSpec) -> MadeOf:
+        """What a replica would be made of now; nothing for a file that is still to be fetched."""
+        try:
+            path = self._models.find(want.source).path
+            known = await self._models.checksums.find_out(path, lambda _: None)
+            return provenance.of_file(path, known)
+        except (OpsError, OSError):
+            return ()
+
     async def aclose(self) -> None:
         """Let go of the processes; they go on serving."""
         self._children.let_go()
@@ -110,7 +121,7 @@ class ProcessDeployer:
             case Step(StepKind.STOP, ReplicaId() as replica):
                 await self._stop(replica, step, report)
             case Step(StepKind.VERIFY):
-                self._verify(plan, report)
+                await self._verify(plan, report)
             case Step(StepKind.FORGET):
                 self._forget(plan.want.name)
 
@@ -132,6 +143,9 @@ class ProcessDeployer:
             plan.want.model_dump(mode="json"),
             command,
             self._clock.now().isoformat(timespec="seconds"),
+            machine.engine(),
+            str(model.path),
+            identity(model.path),
         )
         with disk_errors(self._home):
             pid = self._children.start(folder, record)
@@ -158,7 +172,7 @@ class ProcessDeployer:
                 self._remove(folder)
         report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
 
-    def _verify(self, plan: Plan, report: Report) -> None:
+    async def _verify(self, plan: Plan, report: Report) -> None:
         for replica in sorted(plan.wanted):
             folder = self._folder(replica)
             if not folder.held:
@@ -170,6 +184,8 @@ class ProcessDeployer:
             raise Refused(f"{', '.join(alive)} runs and should not", hint="plan again")
         for folder in unwanted:
             self._remove(folder)
+        for replica in sorted(plan.wanted):
+            await provenance.prove(self._folder(replica), self._models.checksums, _reading(report))
         report(Progress("verify", None, None, 1.0))
 
     def _forget(self, service: str) -> None:
@@ -194,8 +210,16 @@ class ProcessDeployer:
             exit_code = self._children.exit_code(folder)
             reason = (folder.failure or diagnose(exit_code, folder.last_words())).what
         endpoint = folder.endpoint if phase.alive else None
+        made_of = provenance.of_replica(folder)
         return Replica(
-            folder.replica, self._name, phase, record.operation, endpoint, folder.since, reason
+            folder.replica,
+            self._name,
+            phase,
+            record.operation,
+            endpoint,
+            folder.since,
+            reason,
+            made_of,
         )
 
     def _check(self, want: ServiceSpec, facts: TargetFacts) -> None:
@@ -214,6 +238,11 @@ class ProcessDeployer:
 
     def _folder(self, replica: ReplicaId) -> Folder:
         return Folder(self._home, replica)
+
+
+def _reading(report: Report) -> Callable[[float], None]:
+    text = "working out the checksum of the model file"
+    return lambda fraction: report(Progress("verify", None, None, fraction, text))
 
 
 def _open(name: str, settings: ProcessTarget, tools: Tools) -> ProcessDeployer:

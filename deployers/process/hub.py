@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from deployers.process import parts
+from deployers.process.checksums import Checksums, Known, identity
 from deployers.process.hub_errors import explain
 from deployers.process.parts import Remote
 from deployers.process.transfer import Tell, Transfer, in_words
@@ -38,8 +39,10 @@ class Hub:
     token: str | None
     clock: Clock
 
-    async def download(self, source: Source, place: Path, tell: Tell) -> None:
+    async def download(self, source: Source, place: Path, tell: Tell, checksums: Checksums) -> None:
         """Have the file at `place`, verified, or raise and leave none there.
+
+        Its checksum, which had to be worked out for that, and its commit are kept.
 
         A part fetched earlier is continued if the file is still the same. One download of a file
         runs at a time, on this machine; others wait and find it done.
@@ -49,11 +52,12 @@ class Hub:
         part = place.with_name(f"{place.name}.part")
         async with parts.alone(place.with_name(f"{place.name}.lock"), self.clock, tell):
             if not await asyncio.to_thread(place.exists):
-                await self._persist(source, part, tell)
+                known = await self._persist(source, part, tell)
+                checksums.note(place, known, identity(part))  # which moving it does not change
                 part.replace(place)
                 parts.forget(part)
 
-    async def _persist(self, source: Source, part: Path, tell: Tell) -> None:
+    async def _persist(self, source: Source, part: Path, tell: Tell) -> Known:
         failures = 0
         async with aiohttp.ClientSession(
             timeout=_PATIENCE, trust_env=True, auto_decompress=False
@@ -73,7 +77,7 @@ class Hub:
                     tell(None, f"the connection broke; going on from {here}")
                     await self.clock.sleep(min(2.0**failures, 30.0) / 4)
         tell(None, "checking what came")
-        await asyncio.to_thread(parts.verify, part, remote, source)
+        return Known(await asyncio.to_thread(parts.verify, part, remote, source), remote.commit)
 
     async def _attempt(
         self, session: aiohttp.ClientSession, source: Source, part: Path, tell: Tell
@@ -160,7 +164,8 @@ def _remote(first: aiohttp.ClientResponse) -> Remote:
     size = first.headers.get("X-Linked-Size")
     if size is None and first.status == 200:
         size = first.headers.get("Content-Length")
-    return Remote(etag.removeprefix("W/").strip('"'), int(size) if size else None)
+    commit = first.headers.get("X-Repo-Commit")
+    return Remote(etag.removeprefix("W/").strip('"'), int(size) if size else None, commit)
 
 
 def _continues(answer: aiohttp.ClientResponse, have: int) -> bool:

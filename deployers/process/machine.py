@@ -28,7 +28,7 @@ def cpus() -> int:
 async def facts(target: str, models: Path) -> TargetFacts:
     """Look at the machine. Without the engine it cannot be used, and the note says why."""
     installed = find_spec("xllamacpp") is not None
-    note = f"llama.cpp from xllamacpp {version('xllamacpp')}" if installed else missing()
+    note = engine() if installed else missing()
     return TargetFacts(
         target,
         "process",
@@ -39,6 +39,12 @@ async def facts(target: str, models: Path) -> TargetFacts:
         disk_free=shutil.disk_usage(_nearest_existing(models)).free,
         gpus=await _gpus(),
     )
+
+
+def engine() -> str:
+    """What serves, and its version; "" where it is not installed."""
+    installed = find_spec("xllamacpp") is not None
+    return f"llama.cpp from xllamacpp {version('xllamacpp')}" if installed else ""
 
 
 def missing() -> str:

@@ -28,6 +28,8 @@ class Remote:
 
     etag: str
     size: int | None
+    commit: str | None = None
+    """Of the repository, which a branch's name stands for just now."""
 
     @property
     def sha256(self) -> str | None:
@@ -48,8 +50,9 @@ def resumable(part: Path, remote: Remote) -> int:
     return 0
 
 
-def verify(part: Path, remote: Remote, source: Source) -> None:
-    """Raises Refused, and throws the part away, if it is not what the hub holds."""
+def verify(part: Path, remote: Remote, source: Source) -> str:
+    """The SHA-256 of what came. Raises Refused, and throws the part away, if it is not what the
+    hub holds."""
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if remote.sha256 and found != remote.sha256:
@@ -58,6 +61,7 @@ def verify(part: Path, remote: Remote, source: Source) -> None:
             f"{source} came damaged: its checksum is not the one the hub names",
             hint="deploy again to fetch it anew; if that repeats, a proxy may be changing it",
         )
+    return found
 
 
 def check_disk(part: Path, remote: Remote, have: int) -> None:

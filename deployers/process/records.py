@@ -6,6 +6,7 @@
         endpoint       its base URL, once the model is loaded
         ready          its first token, once it gave one
         stopping       there from the moment it was told to stop
+        known.json     what its model file held, once that was found out
         failure.json   why it was given up
         log            everything it and its predecessors of the same name wrote
 
@@ -27,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deployers.process.checksums import Identity, Known
 from deployers.process.logfile import last_lines
 from domain.errors import Failure
 from domain.readiness import FirstToken
@@ -46,6 +48,12 @@ class Record:
     command: tuple[str, ...]
     started_at: str
     """ISO 8601."""
+    engine: str = ""
+    """Name and version; "" in records of older releases, and so below."""
+    model: str = ""
+    """The path of the file it serves."""
+    identity: Identity = (0, 0, 0)
+    """Which file that was when it started."""
 
 
 class Taken(Exception):
@@ -118,7 +126,14 @@ class Folder:
     def record(self) -> Record | None:
         """What started it; None where that was never written whole."""
         fields = self._read_json("replica.json")
-        return Record(**{**fields, "command": tuple(fields["command"])}) if fields else None
+        lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        return Record(**{**fields, **lists}) if fields else None
+
+    @property
+    def known(self) -> Known | None:
+        """What its model file held; None while that was not found out."""
+        fields = self._read_json("known.json")
+        return Known(**fields) if fields else None
 
     @property
     def failure(self) -> Failure | None:
@@ -156,7 +171,7 @@ class Folder:
 
     def begin(self, record: Record) -> None:
         """Forget the last life and write down what starts the next. Only with the lock taken."""
-        for name in ("endpoint", "ready", "stopping", "failure.json"):
+        for name in ("endpoint", "ready", "stopping", "known.json", "failure.json"):
             (self.path / name).unlink(missing_ok=True)
         os.truncate(self.path / "lock", 0)
         self._write("replica.json", json.dumps(asdict(record), indent=1))
@@ -167,6 +182,10 @@ class Folder:
     def remember_ready(self, first: FirstToken) -> None:
         """Note the first token, so that a bot started later need not ask for one."""
         self._write("ready", json.dumps(asdict(first)))
+
+    def remember_known(self, known: Known) -> None:
+        """Note what its model file holds."""
+        self._write("known.json", json.dumps(asdict(known)))
 
     def remember_stopping(self) -> None:
         """Note that its end is meant, so that it does not look like a crash."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from deployers.process.checksums import Checksums
 from deployers.process.gguf import MAGIC, Header, read_header
 from deployers.process.hub import Hub
 from deployers.process.launch import ModelFile
@@ -57,6 +58,11 @@ class Models:
     directory: Path
     hub: Hub
 
+    @property
+    def checksums(self) -> Checksums:
+        """What is known of the content of each."""
+        return Checksums(self.directory)
+
     async def fetch(self, source: Source, tell: Tell) -> Path:
         """Have the weights here and return their file. What is here already is not asked for.
 
@@ -64,7 +70,7 @@ class Models:
         """
         path = self._place(source)
         if source.scheme == "hf" and not path.exists():
-            await self.hub.download(source, path, tell)
+            await self.hub.download(source, path, tell, self.checksums)
         _check_file(path)
         return path
 

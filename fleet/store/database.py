@@ -20,6 +20,7 @@ from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
 from fleet.store.audit import Audit, Mirror
 from fleet.store.decisions import DecisionRecords
+from fleet.store.expiries import Expiries
 from fleet.store.files import Files
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -34,7 +35,7 @@ from fleet.store.turns import Turns
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -53,6 +54,7 @@ class Transaction:
     locks: Locks
     decisions: DecisionRecords
     audit: Audit
+    expiries: Expiries
 
     @classmethod
     def over(cls, connection: AsyncConnection, mirror: Mirror | None = None) -> Transaction:
@@ -69,6 +71,7 @@ class Transaction:
             Locks(connection),
             DecisionRecords(connection),
             Audit(connection, mirror),
+            Expiries(connection),
         )
 
 

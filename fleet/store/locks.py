@@ -37,6 +37,7 @@ class Locks:
                 row.reason,
                 row.since,
                 row.until,
+                row.room,
             )
             for row in rows
         ]

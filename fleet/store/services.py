@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.made_of import MadeOf, replaced
 from domain.services import ServiceSpec
-from fleet.store.tables import revisions, services
+from fleet.store.tables import expiries, revisions, services
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Revision:
     operation: str
     """What made it so."""
     at: datetime
+    resolved: MadeOf = ()
+    """What it was really made of when it first ran; empty where no target could tell."""
 
 
 class Services:
@@ -59,8 +62,11 @@ class Services:
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else _wanted(row)
 
-    async def put(self, wanted: Wanted) -> None:
-        """Want this from now on, and remember it as a revision if it is a new one."""
+    async def put(self, wanted: Wanted, resolved: MadeOf = ()) -> None:
+        """Want this from now on, and remember it as a revision if it is a new one.
+
+        It is a new one, too, if it now runs with another file than the same revision did before.
+        """
         values = {
             "spec": wanted.spec.model_dump_json(),
             "room": wanted.room,
@@ -71,10 +77,11 @@ class Services:
         await self._connection.execute(
             statement.on_conflict_do_update(index_elements=["name"], set_=values)
         )
-        await self._remember(wanted)
+        await self._remember(wanted, resolved)
 
     async def remove(self, name: str) -> None:
-        """Want nothing of that name any more; its revisions stay as history."""
+        """Want nothing of that name any more; its revisions stay as history, its end does not."""
+        await self._connection.execute(sa.delete(expiries).where(expiries.c.service == name))
         await self._connection.execute(sa.delete(services).where(services.c.name == name))
 
     async def history(self, name: str) -> list[Revision]:
@@ -91,21 +98,19 @@ class Services:
                 ServiceSpec.model_validate_json(row.spec),
                 row.operation,
                 row.at,
+                _made_of(row.resolved),
             )
             for row in await self._connection.execute(query)
         ]
 
-    async def _remember(self, wanted: Wanted) -> None:
+    async def _remember(self, wanted: Wanted, resolved: MadeOf) -> None:
         spec = wanted.spec
-        latest = (
-            sa.select(revisions.c.number, revisions.c.revision)
-            .where(revisions.c.service == spec.name)
-            .order_by(revisions.c.number.desc())
-            .limit(1)
-        )
-        row = (await self._connection.execute(latest)).one_or_none()
+        row = (await self._connection.execute(_LATEST, {"of": spec.name})).one_or_none()
         if row is not None and row.revision == spec.revision:
-            return
+            if not row.resolved and resolved:
+                await self._resolve(spec.name, row.number, resolved)
+            if replaced(_made_of(row.resolved), resolved) is None:
+                return
         await self._connection.execute(
             sa.insert(revisions).values(
                 service=spec.name,
@@ -114,8 +119,28 @@ class Services:
                 spec=spec.model_dump_json(),
                 operation=wanted.operation,
                 at=wanted.changed_at,
+                resolved=list(resolved) or None,
             )
         )
+
+    async def _resolve(self, name: str, number: int, resolved: MadeOf) -> None:
+        """Fill in what could not be told before: it was stopped then, or an older release."""
+        this = (revisions.c.service == name, revisions.c.number == number)
+        await self._connection.execute(
+            sa.update(revisions).where(*this).values(resolved=list(resolved))
+        )
+
+
+_LATEST = (
+    sa.select(revisions.c.number, revisions.c.revision, revisions.c.resolved)
+    .where(revisions.c.service == sa.bindparam("of"))
+    .order_by(revisions.c.number.desc())
+    .limit(1)
+)
+
+
+def _made_of(kept: list[list[str]] | None) -> MadeOf:
+    return tuple((what, which) for what, which in kept or ())
 
 
 def _wanted(row: sa.Row[tuple[object, ...]]) -> Wanted:

@@ -77,6 +77,7 @@ revisions = sa.Table(
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("operation", sa.String, nullable=False),
     sa.Column("at", Moment, nullable=False),
+    sa.Column("resolved", sa.JSON, nullable=True),
 )
 
 messages = sa.Table(
@@ -132,6 +133,7 @@ locks = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("since", Moment, nullable=False),
     sa.Column("until", Moment, nullable=True),
+    sa.Column("room", sa.String, nullable=True),
 )
 
 room_successors = sa.Table(
@@ -181,4 +183,15 @@ audit = sa.Table(
     sa.Column("previous", sa.String, nullable=False),
     sa.Column("hash", sa.String, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+)
+
+expiries = sa.Table(
+    "expiries",
+    metadata,
+    sa.Column("service", sa.String, primary_key=True),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("ttl", sa.Float, nullable=False),
+    sa.Column("at", Moment, nullable=True),
+    sa.Column("question", sa.String, nullable=True),
+    sa.Column("asked_for", Moment, nullable=True),
 )

@@ -263,6 +263,7 @@ EVERY = [
     "restart tiny",
     "remove tiny",
     "rollback gone",
+    "keep tiny",
     "lock tiny",
     "lock all",
     "unlock tiny",

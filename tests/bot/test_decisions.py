@@ -10,7 +10,8 @@ from bot.matrix.session import Reading
 from commands.verbs import all_verbs
 from domain.access import Policy, Subjects
 from domain.decisions import Approval
-from domain.operations import State, operation_id
+from domain.expiries import Expiry
+from domain.operations import EXPIRING, KEEPER, State, operation_id
 from domain.people import Role
 from tests.fleet.world import filed, spec, until
 
@@ -384,6 +385,7 @@ EVERY = {
     "rollback": "!rollback tiny",
     "apply": "!apply {plan}",
     "repair": "repair tiny",
+    "expire": "expire tiny",
 }
 
 
@@ -396,9 +398,14 @@ async def test_nothing_is_carried_out_without_a_decision_that_grants_it(desk, wo
     if verb == "repair":
         [one] = (await world.seen()).alive
         world.deployers["a"]._memory.note(one.id, None)
+    if verb == "expire":
+        now = world.clock.now()
+        async with world.store.transaction() as tx:
+            await tx.expiries.put(Expiry("tiny", ANN, 3600.0, now, "asked", now))
     granted = watched(world)
-    if verb == "repair":
-        operation = replace(filed("repair tiny", world.clock.now()), sender="keeper", room=ROOM)
+    if verb in ("repair", "expire"):
+        by = {"repair": KEEPER, "expire": EXPIRING}[verb]
+        operation = replace(filed(EVERY[verb], world.clock.now()), sender=by, room=ROOM)
         await desk.intake.file_own(operation)
     else:
         operation = await desk.operation(await desk.hears(EVERY[verb].format(plan=plan)))

@@ -40,6 +40,22 @@ def test_some_emojis_mean_stop_however_a_client_writes_them(key, stops):
 
 
 @pytest.mark.parametrize(
+    ("key", "keeps"),
+    [
+        ("👍", True),
+        ("👍\ufe0f", True),
+        ("👍🏿", True),
+        ("👎", False),
+        ("🏿", False),
+        ("👍👍", False),
+    ],
+)
+def test_a_thumb_says_yes_whatever_its_colour(key, keeps):
+    (reaction,) = reactions([reacted(key=key)], ROOM, ME)
+    assert reaction.keeps is keeps
+
+
+@pytest.mark.parametrize(
     "ignored",
     [
         reacted(sender=ME),

@@ -1,5 +1,7 @@
 """What a service was, and the way back to it."""
 
+import hashlib
+
 import pytest
 
 from .test_worker import BOB
@@ -18,7 +20,7 @@ async def source(world):
 
 async def test_history_tells_what_each_revision_changed(desk, world, tiny):
     head, newest, oldest = (await desk.says("!history tiny", sender=BOB)).splitlines()
-    assert head.split() == ["rev", "revision", "since", "op", "what", "changed"]
+    assert head.split() == ["rev", "revision", "since", "op", "content", "what", "changed"]
     assert newest.startswith("2 ")
     assert "← now" in newest
     assert "source: tiny://ops → tiny://other; context: default → 512" in newest
@@ -92,3 +94,52 @@ async def test_going_back_to_what_does_not_work_keeps_what_does(desk, world):
     await desk.says("!deploy tiny tiny://ops")
     assert "has no revision" in await desk.says("!rollback tiny 2")
     assert await source(world) == "tiny://ops"
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = tmp_path / "model.gguf"
+    made.write_bytes(b"GGUF, the first")
+    return made
+
+
+async def test_history_tells_what_was_really_run(desk, file):
+    await desk.says(f"!deploy tiny path:{file}")
+    newest = (await desk.says("!history tiny")).splitlines()[1]
+    assert f"  {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}  " in newest
+
+
+async def test_the_same_name_for_another_file_is_another_revision(desk, file):
+    await desk.says(f"!deploy tiny path:{file}")
+    file.write_bytes(b"GGUF, the second")
+    await desk.says("!stop tiny")
+    await desk.says("!scale tiny 1")
+    _, newest, oldest = (await desk.says("!history tiny")).splitlines()
+    assert newest.startswith("2 ")
+    assert "sha256: " in newest
+    assert "← now" in newest
+    assert "← now" not in oldest
+    told = await desk.says("!diff tiny 1")
+    assert "source" not in told
+    assert "size: `15` → `16`" in told
+    first = hashlib.sha256(b"GGUF, the first").hexdigest()[:8]
+    second = hashlib.sha256(b"GGUF, the second").hexdigest()[:8]
+    assert f"sha256: `{first}` → `{second}`" in told
+
+
+async def test_a_rollback_to_a_file_that_was_replaced_warns_in_plan_and_outcome(desk, file):
+    await desk.says(f"!deploy tiny path:{file}")
+    await desk.says("!deploy tiny tiny://ops")
+    assert "Note:" not in await desk.says("!rollback tiny --plan")
+    file.write_bytes(b"GGUF, the second")
+    warning = f"Note: path:{file} is not what revision 1 ran: sha256 "
+    assert warning in await desk.says("!rollback tiny --plan")
+    told = await desk.says("!rollback tiny")
+    assert told.startswith("✓ tiny is live")
+    assert warning in told
+
+
+async def test_a_rollback_to_the_same_file_warns_of_nothing(desk, file):
+    await desk.says(f"!deploy tiny path:{file}")
+    await desk.says("!deploy tiny tiny://ops")
+    assert "Note:" not in await desk.says("!rollback tiny")

@@ -4,6 +4,7 @@ from commands.about import Ping, Version, WhoAmI
 from commands.deploy import Deploy
 from commands.help import Help
 from commands.infer import Infer
+from commands.keep import Keep
 from commands.logs import Logs
 from commands.ops import Cancel, Ops
 from commands.scale import Scale
@@ -58,6 +59,12 @@ UNDERSTOOD = [
     ("restart tiny", Named("tiny")),
     ("remove tiny", Named("tiny")),
     ("repair tiny", Named("tiny")),
+    ("expire tiny", Named("tiny")),
+    ("keep tiny", Keep("tiny")),
+    ("keep tiny 2h", Keep("tiny", 7200.0)),
+    ("keep tiny —forever", Keep("tiny", forever=True)),
+    ("deploy tiny --ttl 8h", Deploy("tiny", ttl=28800.0)),
+    ("deploy tiny --ttl none", Deploy("tiny", ttl=0.0)),
     ("scale tiny 2", Scale("tiny", 2)),
     ("scale tiny 0", Scale("tiny", 0)),
     ("scale tiny 64", Scale("tiny", 64)),

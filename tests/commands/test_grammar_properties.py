@@ -45,6 +45,8 @@ SAMPLES = {
     "TEXT": '"two words"',
     "2h": "2h",
     "7d": "7d",
+    "8h": "8h",
+    "DURATION": "2h",
 }
 """What stands for the placeholders of a usage line; any word does for those that are not here."""
 

@@ -91,6 +91,8 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from([("auto", "auto"), ("none", "none"), ("2", 2), ("64", 64)])
         case words.TemperatureWord():
             return _TENTHS
+        case words.TtlWord():
+            return st.just(("none", 0.0)) | typed(words.DurationWord())
         case words.DurationWord():
             return _DURATIONS.map(lambda d: (f"{d[0]}{d[1][0]}", float(d[0] * d[1][1])))
         case click.Choice(choices=choices):

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from deployers.protocol import Foresight
 from domain.errors import Unhealthy, UnknownName, Unsupported, WorldChanged
+from domain.made_of import differences, in_short, replaced
 from domain.progress import Progress
 from domain.replicas import Observed, Phase, ReplicaId
 from domain.services import ServiceSpec
@@ -196,6 +198,36 @@ async def test_a_new_deployer_adopts_what_runs(stage: Stage):
 
     after = await bring(second, stage.good_v2(1))
     assert ready_ids(after) == ids(stage.good_v2(1), 1) == [r.id for r in after.replicas]
+
+
+async def test_what_a_replica_is_made_of_is_told_the_same_twice_or_not_at_all(stage: Stage):
+    first = stage.open()
+    before = await bring(first, stage.good(2))
+    told = [replica.made_of for replica in before.replicas]
+    await first.aclose()
+
+    second = stage.open()
+    again = await bring(second, stage.good(2))
+
+    assert [replica.made_of for replica in again.replicas] == told
+    for made_of in told:
+        assert len(dict(made_of)) == len(made_of)
+        assert all(what and which for what, which in made_of)
+    assert replaced(told[0], told[1]) is None
+    if told[0]:
+        assert in_short(told[0]), "what tells anything tells the content"
+
+
+async def test_what_is_foreseen_is_what_is_told_afterwards(stage: Stage):
+    deployer = stage.open()
+    if not isinstance(deployer, Foresight):
+        pytest.skip(f"{stage.kind} foresees nothing")
+
+    foreseen = await deployer.foresee(stage.good())
+    seen = await bring(deployer, stage.good())
+
+    assert in_short(foreseen)
+    assert list(differences(foreseen, seen.replicas[0].made_of)) == []
 
 
 async def test_two_services_do_not_see_each_other(stage: Stage):

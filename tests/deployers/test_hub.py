@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployers.process.checksums import Known
 from deployers.process.hub import Hub
 from deployers.process.weights import Models
 from domain.errors import Refused, Unreachable
@@ -63,6 +64,14 @@ async def test_a_file_is_fetched_whole_and_told_of(tmp_path: Path):
     assert news[-2][0] == 1.0
     assert "of 5.12 MB" in news[-2][1]
     assert len(news) < 25
+
+
+async def test_its_checksum_and_commit_are_kept_and_not_worked_out_again(tmp_path: Path):
+    async with hub(HubDouble(CONTENT)) as double:
+        here = models(double, tmp_path)
+        path = await here.fetch(SOURCE, silent)
+    known = Known(hashlib.sha256(CONTENT).hexdigest(), "f" * 40)
+    assert here.checksums.recall(path) == known
 
 
 async def test_a_file_that_is_here_is_not_asked_for(tmp_path: Path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,6 +165,48 @@ async def test_a_second_server_of_one_replica_ends_at_once(stage: Stage):
 
     assert await asyncio.wait_for(second.wait(), 20) == 0
     assert len(stage.running()) == 1
+
+
+@pytest.mark.engine
+async def test_a_replica_tells_the_file_it_started_from_whatever_lies_there_now(stage: Stage):
+    deployer = stage.open()
+    model = stage.root / "model.gguf"
+    shutil.copy(Path(launch.__file__).with_name("models") / "tiny-ops.gguf", model)
+    want = stage.spec(source=f"path:{model}")
+    before = (await bring(deployer, want)).replicas[0].made_of
+    checksum = hashlib.sha256(model.read_bytes()).hexdigest()
+    assert dict(before)["sha256"] == checksum
+    assert dict(before)["engine"].startswith("llama.cpp from xllamacpp ")
+    assert f"--model {model}" in dict(before)["command"]
+
+    other = stage.root / "other.gguf"
+    other.write_bytes(model.read_bytes() + b" ")
+    other.replace(model)
+
+    assert (await deployer.observe("tiny")).replicas[0].made_of == before
+    again = await bring(deployer, want)
+    assert again.replicas[0].made_of == before
+    assert dict(await deployer.foresee(want))["sha256"] != checksum
+
+
+@pytest.mark.engine
+async def test_a_file_replaced_before_it_was_read_gets_no_checksum(stage: Stage):
+    """The replica serves what was there when it started; nobody can read that any more."""
+    deployer = stage.open()
+    model = stage.root / "model.gguf"
+    shutil.copy(Path(launch.__file__).with_name("models") / "tiny-ops.gguf", model)
+    plan = await make_plan(deployer, stage.spec(source=f"path:{model}"))
+    for step in plan.steps[:-1]:
+        await deployer.apply(plan.only(step), ignore)
+    other = stage.root / "other.gguf"
+    other.write_bytes(b"GGUF, but another")
+    other.replace(model)
+
+    await deployer.apply(plan, ignore)
+
+    told = dict((await deployer.observe("tiny")).replicas[0].made_of)
+    assert "sha256" not in told
+    assert told["model file"] == str(model)
 
 
 async def test_a_server_without_a_folder_ends_at_once(tmp_path: Path):

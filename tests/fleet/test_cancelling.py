@@ -25,6 +25,8 @@ class Hanging:
         self._real, self._call, self._kind, self._deaf = real, call, kind, deaf
         self.capabilities = real.capabilities
         self.reached, self.let_go = asyncio.Event(), asyncio.Event()
+        self.asked = 0
+        """How often it was asked for anything."""
 
     async def inspect(self):
         await self._perhaps("inspect")
@@ -45,6 +47,7 @@ class Hanging:
         await self._real.apply(plan, report)
 
     async def _perhaps(self, call, kind=None):
+        self.asked += 1
         if self.let_go.is_set() or call != self._call or self._kind not in (None, kind):
             return
         self.reached.set()
@@ -161,12 +164,34 @@ async def test_while_answers_are_drained(world):
     assert await world.running() == ran == world.asked()
 
 
+async def test_while_it_is_put_back_that_goes_on(world):
+    await world.change(ONE)
+    ran = await world.running()
+    world.clock.flows = False
+    task = asyncio.create_task(world.change(TWO, "second"))
+    await until(lambda: world.clock.waiting)
+    target = Hanging(world.deployers["a"], "apply", StepKind.STOP)
+    world.fleet._rollouts._deployers["a"] = target
+    second = await world.operation("second")
+    world.cancellations.ask(second.id, ANN)
+    await target.reached.wait()
+    assert world.fleet.survey.holder("tiny") == second.id
+    world.cancellations.ask(second.id, "@bob:example.org")
+    target.let_go.set()
+    with pytest.raises(Cancelled, match=f"cancelled by {ANN}"):
+        await task
+    assert [str(r.id) for r in (await world.seen()).alive] == ran
+    assert world.fleet.survey.claims == ()
+
+
 async def test_a_target_that_never_answers_does_not_hold_it(world):
     await world.change(ONE)
     target = hang(world, "apply", StepKind.START, deaf=True)
     task = asyncio.create_task(world.change(TWO, "second"))
     await target.reached.wait()
+    asked = target.asked
     error = await cancelled(world, task, "second")
+    assert target.asked == asked, "nobody knows what it is still doing"
     assert "after 1 of 7 steps" in error.summary
     assert error.standing == (
         "a did not answer within 0 s; what it was doing there may still happen."
