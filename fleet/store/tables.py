@@ -29,11 +29,7 @@ sync_position = sa.Table(
     "sync_position",
     metadata,
     sa.Column("user_id", sa.String, primary_key=True),
-    sa.Column("device_id", sa.String, nullable=True),
-    sa.Column("access_token", sa.String, nullable=True),
     sa.Column("token", sa.String, nullable=True),
-    sa.Column("refresh_token", sa.String, nullable=True),
-    sa.Column("access_until", Moment, nullable=True),
 )
 
 operations = sa.Table(
@@ -140,4 +136,16 @@ room_successors = sa.Table(
     sa.Column("room", sa.String, primary_key=True),
     sa.Column("successor", sa.String, nullable=False),
     sa.Column("at", Moment, nullable=False),
+)
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("instance", sa.String, primary_key=True),
+    sa.Column("device_id", sa.String, nullable=True),
+    sa.Column("access_token", sa.String, nullable=True),
+    sa.Column("refresh_token", sa.String, nullable=True),
+    sa.Column("access_until", Moment, nullable=True),
+    sa.Column("fetched", sa.String, nullable=True),
 )
