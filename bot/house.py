@@ -28,7 +28,15 @@ from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
 from bot.matrix.session import Session
 from bot.matrix.upgrades import Upgrades
-from bot.parts import credentials, key_store, may_invite, open_targets, recovery_key
+from bot.parts import (
+    credentials,
+    key_store,
+    may_invite,
+    open_targets,
+    recovery_key,
+    state_folder,
+)
+from bot.standby import state_of
 from bot.worker import Worker
 from commands.grammar import Grammar
 from commands.rooms import RoomBook
@@ -41,7 +49,7 @@ from fleet.cancellations import Cancellations
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
 from fleet.pruning import Pruning
-from fleet.store.database import Store, sqlite_path
+from fleet.store.database import Store
 from fleet.store.positions import Position
 from inference.asking import Models
 from inference.client import Timeouts, open_session
@@ -79,9 +87,34 @@ async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) 
     """Run the bot until `stop` is set; set `opened` from when on that is looked at. Raises OpsError
     when it cannot go on.
 
-    Stopping leaves changes where they are: the next run finishes them.
+    Stopping leaves changes where they are: the next run finishes them. On a database that several
+    bots share, this one acts when it is its turn.
     """
-    async with open_house(settings) as house:
+    clock = SystemClock()
+    state = await state_of(settings, clock)
+    pulse = Pulse(state.flaw, clock, state.waiting)
+
+    async def act(store: Store) -> None:
+        pulse.begin()
+        try:
+            await _act(settings, store, pulse, stop, opened)
+        except BaseException:
+            opened.clear()
+            raise
+
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(state.aclose)
+        if settings.monitoring.health is not None:
+            from bot.health_pages import answering  # a web server takes 50 ms to import
+
+            await stack.enter_async_context(answering(pulse, settings.monitoring.health))
+        await state.lead(act)
+
+
+async def _act(
+    settings: Settings, store: Store, pulse: Pulse, stop: asyncio.Event, opened: asyncio.Event
+) -> None:
+    async with open_house(settings, store, pulse) as house:
         opened.set()
         await house.worker.resume()
         async with _running(house) as tasks:
@@ -96,26 +129,18 @@ async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) 
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
+async def open_house(settings: Settings, store: Store, pulse: Pulse) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
     given = credentials(settings)
-    path = sqlite_path(settings.state.url)
     async with AsyncExitStack() as stack:
-        store = await Store.open(path)
-        stack.push_async_callback(store.aclose)
-        pulse = Pulse(store.flaw, clock)
-        if settings.monitoring.health is not None:
-            from bot.health_pages import answering  # a web server takes 50 ms to import
-
-            await stack.enter_async_context(answering(pulse, settings.monitoring.health))
         api = MatrixApi(matrix.homeserver, matrix.user_id, key_store(settings))
         stack.push_async_callback(api.aclose)
         position = await _patiently(lambda: log_in(api, store, given, clock), clock)
         book = await _room_book(settings, api, store)
         http = await stack.enter_async_context(open_session())
         prober = Prober(http, clock)
-        deployers = open_targets(settings, Tools(prober, clock, path.parent))
+        deployers = open_targets(settings, Tools(prober, clock, state_folder(settings)))
         for deployer in deployers.values():
             stack.push_async_callback(deployer.aclose)
         endpoints, cancellations = Endpoints(), Cancellations()

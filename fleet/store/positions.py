@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -70,18 +69,22 @@ class Positions:
         return Position(user_id) if row is None else Position(*row)
 
     async def put(self, position: Position) -> None:
-        """Remember it."""
-        await self._put(sync_position, ["user_id"], user_id=position.user_id, token=position.token)
-        await self._put(
-            devices,
-            ["user_id", "instance"],
-            user_id=position.user_id,
-            instance=self._instance,
-            device_id=position.device_id,
-            access_token=position.access_token,
-            refresh_token=position.refresh_token,
-            access_until=position.access_until,
-            fetched=position.fetched,
+        """Remember the device. How far the account has read is begun here and moved on by
+        `reached` alone: another bot may have read on meanwhile."""
+        begun = insert(sync_position).values(user_id=position.user_id, token=position.token)
+        await self._connection.execute(begun.on_conflict_do_nothing())
+        values = {
+            "user_id": position.user_id,
+            "instance": self._instance,
+            "device_id": position.device_id,
+            "access_token": position.access_token,
+            "refresh_token": position.refresh_token,
+            "access_until": position.access_until,
+            "fetched": position.fetched,
+        }
+        statement = insert(devices).values(values)
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["user_id", "instance"], set_=values)
         )
 
     async def renewed(
@@ -98,9 +101,3 @@ class Positions:
         if self._instance:
             ours = {"of": user_id, "by": self._instance}
             await self._connection.execute(_DEVICE, {**ours, "fetched": token})
-
-    async def _put(self, table: sa.Table, key: list[str], **values: Any) -> None:
-        statement = insert(table).values(**values)
-        await self._connection.execute(
-            statement.on_conflict_do_update(index_elements=key, set_=values)
-        )

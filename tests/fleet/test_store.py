@@ -32,7 +32,7 @@ async def test_filing_is_all_or_nothing(store):
         async with store.transaction() as tx:
             await tx.operations.file([ONE, replace(TWO, room=None)])
 
-    with pytest.raises(Exception, match="(?i)not.null"):
+    with pytest.raises(Exception, match=r"(?i)not.null"):
         await file_two()
     async with store.transaction() as tx:
         assert await tx.operations.unended() == []
