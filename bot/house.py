@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -185,7 +186,8 @@ def _people(
     """The half of the house that talks with people."""
     matrix = settings.matrix
     grammar = Grammar(all_verbs())
-    outbox = Outbox(api, deps.store, deps.clock)
+    shared = settings.state.shared
+    outbox = Outbox(api, deps.store, deps.clock, listens=shared)
     max_age = timedelta(seconds=matrix.max_command_age)
     worker = Worker(grammar, deps, outbox, max_age)
     store, clock = deps.store, deps.clock
@@ -198,13 +200,16 @@ def _people(
     intake = Intake(
         store, grammar, outbox, clock, user_id, prefix, worker.take_up, answered, api.remove
     )
+    fetch = partial(api.fetch_keys, position.fetched) if shared else None
+    if shared:
+        intake.listen()
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
     api.line.renew = renewal.renew if position.refresh_token else None
     admins = Admins(api, store, outbox, deps.rooms)
     doorkeeper = _doorkeeper(settings, deps, api, outbox, admins)
     session = Session(
-        api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token
+        api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token, fetch
     )
     every = settings.monitoring.probe_every
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)

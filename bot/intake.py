@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from bot.declined import Declined
+from bot.echo import Echo
 from bot.matrix.answers import RateLimited
 from bot.matrix.content import brief, notice, tells_the_end
 from bot.matrix.gestures import Redaction
@@ -57,6 +58,11 @@ class Intake:
         self._answered = answered
         self._remove = remove
         self._passed_over = AT_MOST
+        self._echo: Echo | None = None
+
+    def listen(self) -> None:
+        """There are other devices of ours: note what they said together with how far was read."""
+        self._echo = Echo()
 
     async def file(self, reading: Reading) -> None:
         """Keep what was said together with how far was read, then have it worked on.
@@ -66,6 +72,8 @@ class Intake:
         than keeping every token. Commands are given a moment to be answered before the rooms are
         read again, since each reading costs the homeserver as much as an answer does.
         """
+        if self._echo:
+            self._echo.hear(reading.own)
         if reading.nothing and self._passed_over < AT_MOST:
             self._passed_over += 1
             return
@@ -75,6 +83,7 @@ class Intake:
         async with self._store.transaction() as tx:
             filed, declined = await self._requests.file(reading, tx)
             await tx.positions.reached(self._user_id, reading.token)
+            echoed = await self._echo.note(tx) if self._echo else {}
             await tx.sealed.drop(reading.opened)
             await tx.sealed.keep(reading.sealed)
             notices = [said for each in reading.sealed if (said := await self._notice(tx, each))]
@@ -82,6 +91,7 @@ class Intake:
                 notices += await _answered_once(tx, refused)
             for each in reading.redactions:
                 notices += await _taken_away(tx, each)
+        self._outbox.heard(echoed)
         for told in notices:
             self._outbox.deliver(told, final=True)
         for refused in declined:
