@@ -243,3 +243,58 @@ async def test_a_frozen_holder_keeps_nobody_out(postgres, url, one):
         timeout = await connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout")
         assert timeout.scalar() == "5s"
     assert leases.LENGTH > 5
+
+
+async def cut_off(cluster, url):
+    """As a server does that shuts down, or that is tired of an idle transaction."""
+    await cluster.run(
+        name_of(url),
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'gantry'",
+    )
+
+
+async def test_who_lost_it_finds_out_when_renewing_it(postgres, url):
+    clock = Time()
+    clock.flows = False
+    shared = await connected(url, "one")
+    store = await shared.open(await shared.take(clock), clock, lambda _: None)
+    guarding = asyncio.create_task(store.guarding(asyncio.Event().wait()))
+    await expire(postgres, url)
+    two = await opened(url, "two")
+    await until(lambda: clock.waiting == 1)
+    clock.passes(RENEW_EVERY)
+    with pytest.raises(LostLease, match="`two` has taken over"):
+        async with asyncio.timeout(5):
+            await guarding
+    await two.aclose()
+    await store.aclose()
+
+
+@pytest.mark.parametrize("moment", ["between transactions", "within one"])
+async def test_a_connection_that_breaks_ends_the_turn_and_the_same_bot_has_it_back_at_once(
+    postgres, url, moment
+):
+    store = await opened(url, "one")
+    before = store._tenure.lease
+
+    async def work():
+        if moment == "between transactions":
+            await cut_off(postgres, url)
+            await keep(store, "lost")
+        async with store.transaction() as tx:
+            await tx.messages.want("lost", ROOM, WORKING)
+            await cut_off(postgres, url)
+            await tx.messages.want("lost too", ROOM, WORKING)
+
+    with pytest.raises(StateLost, match="broke"):
+        async with asyncio.timeout(5):
+            await store.guarding(work())
+    await store.aclose()
+    shared = await connected(url, "one")
+    again = await shared.take(SystemClock(), before)
+    assert again.epoch == before.epoch + 1
+    store = await shared.open(again, SystemClock(), lambda _: None)
+    await keep(store, "kept")
+    assert await kept(postgres, url) == ["kept"]
+    await store.aclose()
