@@ -74,10 +74,15 @@ CREATE TABLE IF NOT EXISTS lease (
     name text PRIMARY KEY,
     holder text NOT NULL,
     epoch bigint NOT NULL,
-    until timestamptz NOT NULL
+    until timestamptz NOT NULL,
+    session integer,
+    began timestamptz
 )"""
 _LOCK = "SELECT pg_advisory_xact_lock(7163385)"
-_FIRST = "INSERT INTO lease VALUES ('bot', '', 0, '-infinity') ON CONFLICT DO NOTHING"
+_FIRST = (
+    "INSERT INTO lease (name, holder, epoch, until) VALUES ('bot', '', 0, '-infinity')"
+    " ON CONFLICT DO NOTHING"
+)
 _CLAIM = sa.text(
     "SELECT holder, epoch, CASE WHEN until = '-infinity' THEN 0"
     " ELSE extract(epoch FROM until - clock_timestamp())::float8 END AS left_for"
@@ -85,7 +90,9 @@ _CLAIM = sa.text(
 )
 _UNTIL = "clock_timestamp() + make_interval(secs => :length)"
 _TAKE = sa.text(
-    f"UPDATE lease SET holder = :holder, epoch = epoch + 1, until = {_UNTIL}"  # noqa: S608
+    f"UPDATE lease SET holder = :holder, epoch = epoch + 1, until = {_UNTIL},"  # noqa: S608
+    " session = pg_backend_pid(), began = (SELECT backend_start FROM pg_stat_activity"
+    " WHERE pid = pg_backend_pid())"
     " WHERE name IN (SELECT name FROM lease WHERE name = 'bot'"
     " AND (until <= clock_timestamp() OR epoch = :mine) FOR UPDATE SKIP LOCKED)"
     " RETURNING epoch"
@@ -95,6 +102,11 @@ _RENEW = sa.text(
     " WHERE name = 'bot' AND epoch = :epoch RETURNING epoch"
 )
 _HELD = sa.text("SELECT 1 FROM lease WHERE name = 'bot' AND epoch = :epoch FOR SHARE")
+_CUT_OFF = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM lease JOIN pg_stat_activity"
+    " ON pid = session AND backend_start = began"
+    " WHERE name = 'bot' AND until <= clock_timestamp()"
+)
 _RELEASE = sa.text("UPDATE lease SET until = '-infinity' WHERE name = 'bot' AND epoch = :epoch")
 
 
@@ -117,12 +129,15 @@ async def take(
 ) -> Lease | None:
     """Take the lease if it is free, or if it was ours under `previous`; None when it is not.
 
-    Never waits for whoever is writing under it: that one is alive, or the database will soon
-    have ended its transaction.
+    Never waits for whoever is writing under it. One that still does when the lease has run out is
+    frozen or gone, and perhaps for ever in the middle of a transaction, which keeps the row: its
+    session is ended, and the next look finds the lease free.
     """
     mine = previous.epoch if previous else -1
     values = {"holder": holder, "length": LENGTH, "mine": mine}
     epoch = await connection.scalar(_TAKE, values)
+    if epoch is None:
+        await connection.execute(_CUT_OFF)
     return None if epoch is None else Lease(holder, epoch, now)
 
 

@@ -23,11 +23,7 @@ from fleet.store.tenure import Tenure
 CONNECT_WITHIN = 5.0
 """Seconds."""
 
-_SESSION = {
-    "application_name": "gantry",
-    # A bot that is frozen, or cut off, in a transaction must not keep the next one out.
-    "idle_in_transaction_session_timeout": "5000",
-}
+_SESSION = {"application_name": "gantry"}
 _LATER = ("57P", "53", "08", "40")
 """Beginnings of SQLSTATEs that pass: it starts or shuts down, it is full, the line broke."""
 

@@ -84,7 +84,7 @@ class Tenure:
         """Roll a transaction back that was ended by this error.
 
         Whether a connection is still good shows when it is asked to do that. If it is not, or the
-        lease is lost, this never returns: whoever wrote waits to be cancelled.
+        lease is lost, this never returns: whoever wrote waits to be cancelled, unless they are.
         """
         why: OpsError | None = error if isinstance(error, LostLease) else None
         try:
@@ -95,7 +95,7 @@ class Tenure:
             why = why or StateLost(f"the connection to the database broke: {error}")
         if why is not None:
             self.over(why)
-        if self._end.done():
+        if self._end.done() and not isinstance(error, asyncio.CancelledError):
             await asyncio.Event().wait()
 
     async def release(self, connection: AsyncConnection) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from bot.clock import SystemClock
 from domain.errors import ConfigError, Unreachable
-from fleet.store import lease as leases
 from fleet.store.lease import LENGTH, LOOK_EVERY, MARGIN, PATIENCE, RENEW_EVERY, Claim, Lease
 from fleet.store.postgres import Address, Shared
 from fleet.store.tenure import LostLease, StateLost
@@ -230,19 +229,41 @@ async def test_what_a_bot_may_do_without_its_turn_leaves_the_place_in_the_rooms(
     await two.aclose()
 
 
-async def test_a_frozen_holder_keeps_nobody_out(postgres, url, one):
-    """Stopped in the middle of a transaction, it holds the row until the database ends that."""
-    settings = await postgres.run(
+@pytest.mark.parametrize("state", ["idle in transaction", "active"])
+async def test_a_holder_that_is_frozen_in_a_transaction_keeps_nobody_out(postgres, url, one, state):
+    """It holds the row until its session is ended. A session that was asked to prepare a statement
+    and not yet to run it counts as active for ever."""
+    inside = asyncio.Event()
+
+    async def freeze():
+        async with one.transaction() as tx:
+            await tx.messages.want("never", ROOM, WORKING)
+            if state == "active":
+                raw = await tx.services._connection.get_raw_connection()
+                await raw.driver_connection.prepare("SELECT 1 AS half_way")
+            inside.set()
+            await asyncio.Event().wait()
+
+    await expire(postgres, url)
+    frozen = asyncio.create_task(freeze())
+    await inside.wait()
+    [row] = await postgres.run(
         name_of(url),
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'gantry'",
+        "SELECT state FROM pg_stat_activity WHERE application_name = 'gantry'"
+        " AND datname = current_database()",
     )
-    assert len(settings) == 1
-    async with one.transaction() as tx:
-        connection = tx.services._connection
-        timeout = await connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout")
-        assert timeout.scalar() == "5s"
-    assert leases.LENGTH > 5
+    assert row["state"] == state
+    two = await connected(url)
+    async with asyncio.timeout(5):
+        while (lease := await two.take(SystemClock())) is None:
+            await asyncio.sleep(0.01)
+    assert lease.holder == "two"
+    assert await kept(postgres, url) == []
+    frozen.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({frozen})
+    assert frozen.cancelled(), "who is cancelled when the database is gone is not kept waiting"
+    await two.aclose()
 
 
 async def cut_off(cluster, url):
