@@ -130,16 +130,18 @@ def name_of(url: str) -> str:
     return make_url(url).database or ""
 
 
-async def opened(
-    url: str, instance: str = "one", sure_for: object = None, patience: float = 20.0
-) -> Store:
+async def opened(url: str, instance: str = "one", patience: float = 20.0) -> Store:
     """The state in a database, once it is our turn."""
     clock = SystemClock()
     shared = await Shared.connect(Address(url, None, instance))
-    async with asyncio.timeout(patience):
-        while (lease := await shared.take(clock)) is None:
-            await asyncio.sleep(0.05)
-    return await shared.open(lease, clock, sure_for or (lambda _: None))  # type: ignore[arg-type]
+    try:
+        async with asyncio.timeout(patience):
+            while (lease := await shared.take(clock)) is None:
+                await asyncio.sleep(0.05)
+        return await shared.open(lease, clock, lambda _: None)
+    except BaseException:
+        await shared.aclose()
+        raise
 
 
 def _nobody() -> tuple[int, int]:

@@ -125,11 +125,13 @@ class Shared:
 
     async def aclose(self) -> None:
         """Let go of the connection, however it is."""
-        if self._connection.sync_connection is not None:
+        connection = self._connection
+        if connection.sync_connection is not None and not connection.closed:
             try:
-                await self._connection.close()
+                await connection.rollback()
             except (sa.exc.SQLAlchemyError, OSError, TimeoutError):
-                self._abort()
+                await connection.invalidate()
+            await connection.close()
         await self._engine.dispose()
 
     def _abort(self) -> None:
@@ -148,6 +150,7 @@ def _engine(address: Address) -> AsyncEngine:
             pool_size=1,
             max_overflow=0,
             pool_reset_on_return=None,
+            hide_parameters=True,  # there are tokens among them
             connect_args={"timeout": CONNECT_WITHIN, "server_settings": _SESSION},
         )
     except ModuleNotFoundError as error:

@@ -90,9 +90,9 @@ class Tenure:
         try:
             await finished(connection.rollback())
         except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as broken:
-            why = why or StateLost(f"the connection to the database broke: {broken}")
+            why = why or StateLost(f"the connection to the database broke: {_brief(broken)}")
         if connection.closed or connection.invalidated:
-            why = why or StateLost(f"the connection to the database broke: {error}")
+            why = why or StateLost(f"the connection to the database broke: {_brief(error)}")
         if why is not None:
             self.over(why)
         if self._end.done() and not isinstance(error, asyncio.CancelledError):
@@ -136,7 +136,7 @@ class Tenure:
                 if not attempt.done():
                     self.over(StateLost("the database does not answer"))
                 elif error := attempt.exception():
-                    self.over(StateLost(f"the lease cannot be renewed: {error}"))
+                    self.over(StateLost(f"the lease cannot be renewed: {_brief(error)}"))
             finally:
                 attempt.cancel()
                 patience.cancel()
@@ -151,3 +151,9 @@ class Tenure:
             f"the bot `{claim.holder}` has taken over: this one did not show itself for too long",
             hint="nothing to do: started again, this one stands by",
         )
+
+
+def _brief(error: BaseException) -> str:
+    """What the driver said, without the statement and what was in it."""
+    lines = str(getattr(error, "orig", None) or error).splitlines()
+    return lines[0] if lines else type(error).__name__
