@@ -147,7 +147,8 @@ async def test_it_is_renewed_while_work_goes_on(url):
     guarding = asyncio.create_task(store.guarding(done.wait()))
     assert told == [LENGTH - MARGIN]
     for turn in range(1, 4):
-        await until(lambda: clock.waiting == 1)
+        due = clock.seconds + RENEW_EVERY
+        await until(lambda due=due: [when for when, _ in clock._sleepers] == [due])
         clock.passes(RENEW_EVERY)
         await until(lambda turn=turn: len(told) == 1 + turn)
     assert told == [LENGTH - MARGIN] * 4
