@@ -22,7 +22,7 @@ from domain.chain import SHORT, Chain, Entry
 from domain.errors import ConfigError, OpsError
 from domain.subjects import glob
 from fleet.store.database import sqlite_path
-from fleet.store.reading import records_in
+from fleet.store.reading import records_in, records_of
 from ops_config.load import load
 
 CONFIG = click.option(
@@ -101,9 +101,20 @@ async def _export(config: Path, wanted: Callable[[Record], bool]) -> None:
 
 
 async def _kept(config: Path) -> AsyncGenerator[Entry]:
-    """The records in the bot's state. Raises ConfigError."""
-    async for entry in records_in(sqlite_path(load(config).state.url)):
-        yield entry
+    """The records in the bot's state. Raises ConfigError, or Unreachable for a database."""
+    settings = load(config)
+    if not settings.state.shared:
+        async for entry in records_in(sqlite_path(settings.state.url)):
+            yield entry
+        return
+    from bot.standby import looked_at
+
+    store = await looked_at(settings)
+    try:
+        async for entry in records_of(store):
+            yield entry
+    finally:
+        await store.aclose()
 
 
 async def _lines(file: Path) -> AsyncGenerator[Entry]:
@@ -122,9 +133,9 @@ async def _lines(file: Path) -> AsyncGenerator[Entry]:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Do it, and leave with 1 for a break in the chain, 2 for a configuration of no use."""
+    """Do it, and leave with 1 for a break in the chain, 2 where it cannot be looked at."""
     try:
         asyncio.run(work)
-    except (Broken, ConfigError) as error:
+    except OpsError as error:
         click.echo(f"✗ {error.summary}" + (f"\n  {error.hint}" if error.hint else ""), err=True)
         sys.exit(1 if isinstance(error, Broken) else 2)

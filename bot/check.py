@@ -16,10 +16,17 @@ from bot.matrix.crypto.cross_signing import ensure_identity, reset_identity, tru
 from bot.matrix.crypto.own_device import OwnDevice
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.login import log_in
-from bot.parts import credentials, key_store, learn_secrets, open_targets, recovery_key
+from bot.parts import (
+    credentials,
+    key_store,
+    learn_secrets,
+    open_targets,
+    recovery_key,
+    state_folder,
+)
+from bot.standby import visit
 from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
-from fleet.store.database import Store, sqlite_path
 from inference.client import open_session
 from inference.probe import Prober
 from ops_config.load import load
@@ -43,7 +50,7 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     results = [await _tell("state, login and device", account, discretion)]
     async with open_session() as http:
         clock = SystemClock()
-        tools = Tools(Prober(http, clock), clock, sqlite_path(settings.state.url).parent)
+        tools = Tools(Prober(http, clock), clock, state_folder(settings))
         for name, deployer in open_targets(settings, tools).items():
             results.append(await _tell(f"target {name}", partial(_target, deployer), discretion))
             await deployer.aclose()
@@ -70,7 +77,7 @@ async def _account(
 ) -> str:
     matrix, given = settings.matrix, credentials(settings, discretion)
     try:
-        store = await Store.open(sqlite_path(settings.state.url))
+        store = await visit(settings, SystemClock())
     except Busy as error:
         if new:
             raise

@@ -35,12 +35,14 @@ class Signs:
     """For how long the event loop lately stood still."""
     store: str = ""
     """What is wrong with the state."""
+    waiting: str = ""
+    """What the bot waits for before it reads the rooms: another one that acts, mostly."""
 
 
 def not_alive(signs: Signs) -> list[str]:
     """Why a supervisor should start the bot anew; nothing when it should not."""
     wrong = []
-    if signs.synced > SYNC_LIMIT:
+    if signs.synced > SYNC_LIMIT and not signs.waiting:
         wrong.append(f"the rooms were last read {signs.synced:.0f} s ago")
     if signs.stalled > STALL_LIMIT:
         wrong.append(f"the event loop stood still for {signs.stalled:.0f} s")
@@ -52,7 +54,9 @@ def not_ready(signs: Signs) -> list[str]:
     wrong = not_alive(signs)
     if signs.store:
         wrong.append(f"the state cannot be used: {signs.store}")
-    if not signs.logged_in:
+    if signs.waiting:
+        wrong.append(signs.waiting)
+    elif not signs.logged_in:
         wrong.append("not logged in to the homeserver")
     elif not signs.caught_up:
         wrong.append("what was said while the bot was away is still being read")
@@ -62,15 +66,26 @@ def not_ready(signs: Signs) -> list[str]:
 class Pulse:
     """Feels for the signs."""
 
-    def __init__(self, flaw: Callable[[], Coroutine[Any, Any, str]], clock: Clock) -> None:
+    def __init__(
+        self,
+        flaw: Callable[[], Coroutine[Any, Any, str]],
+        clock: Clock,
+        waiting: Callable[[], str] = str,
+    ) -> None:
         self.session: Session | None = None
         """Set once the bot is logged in."""
         self._flaw = flaw
         """What is wrong with the state, "" for nothing; may take for ever."""
+        self._waiting = waiting
+        """What is waited for, "" for nothing."""
         self._probe: asyncio.Task[str] | None = None
         self._clock = clock
         self._started = self._beat_at = clock.monotonic()
         self._stall, self._stall_at = 0.0, 0.0
+
+    def begin(self) -> None:
+        """From now on the rooms are to be read; nobody is logged in yet."""
+        self.session, self._started = None, self._clock.monotonic()
 
     async def beat(self) -> None:
         """Notice when the event loop stands still, for ever."""
@@ -89,6 +104,7 @@ class Pulse:
             synced=now - (session.read_at if session else self._started),
             stalled=self._stall if now - self._stall_at < _REMEMBERED else 0.0,
             store=await self._store(),
+            waiting=self._waiting(),
         )
 
     def _feel(self) -> None:

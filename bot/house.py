@@ -40,7 +40,9 @@ from bot.parts import (
     may_invite,
     open_targets,
     recovery_key,
+    state_folder,
 )
+from bot.standby import state_of
 from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
@@ -56,7 +58,7 @@ from fleet.expiring import Expiring
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
 from fleet.pruning import Pruning
-from fleet.store.database import Store, sqlite_path
+from fleet.store.database import Store
 from fleet.store.positions import Position
 from inference.asking import Models
 from inference.client import Timeouts, open_session
@@ -97,9 +99,40 @@ async def serve(
     """Run the bot until `stop` is set; set `opened` from when on that is looked at. Raises OpsError
     when it cannot go on.
 
-    Stopping leaves changes where they are: the next run finishes them.
+    Stopping leaves changes where they are: the next run finishes them. On a database that several
+    bots share, this one acts when it is its turn.
     """
-    async with open_house(settings, discretion) as house:
+    clock = SystemClock()
+    state = await state_of(settings, clock)
+    pulse = Pulse(state.flaw, clock, state.waiting)
+
+    async def act(store: Store) -> None:
+        pulse.begin()
+        try:
+            await _act(settings, discretion, store, pulse, stop, opened)
+        except BaseException:
+            opened.clear()
+            raise
+
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(state.aclose)
+        if settings.monitoring.health is not None:
+            from bot.health_pages import answering  # a web server takes 50 ms to import
+
+            pages = answering(pulse, settings.monitoring.health, discretion.masked)
+            await stack.enter_async_context(pages)
+        await state.lead(act)
+
+
+async def _act(
+    settings: Settings,
+    discretion: Discretion,
+    store: Store,
+    pulse: Pulse,
+    stop: asyncio.Event,
+    opened: asyncio.Event,
+) -> None:
+    async with open_house(settings, discretion, store, pulse) as house:
         opened.set()
         await house.worker.resume()
         async with _running(house) as tasks:
@@ -114,20 +147,13 @@ async def serve(
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, discretion: Discretion) -> AsyncIterator[House]:
+async def open_house(
+    settings: Settings, discretion: Discretion, store: Store, pulse: Pulse
+) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
     given = credentials(settings, discretion)
-    path = sqlite_path(settings.state.url)
     async with AsyncExitStack() as stack:
-        store = await Store.open(path)
-        stack.push_async_callback(store.aclose)
-        pulse = Pulse(store.flaw, clock)
-        if settings.monitoring.health is not None:
-            from bot.health_pages import answering  # a web server takes 50 ms to import
-
-            pages = answering(pulse, settings.monitoring.health, discretion.masked)
-            await stack.enter_async_context(pages)
         keys = key_store(settings, discretion)
         recovery = recovery_key(settings, discretion)
         api = MatrixApi(matrix.homeserver, matrix.user_id, keys, discretion)
@@ -136,11 +162,11 @@ async def open_house(settings: Settings, discretion: Discretion) -> AsyncIterato
         book = await _room_book(settings, api, store)
         http = await stack.enter_async_context(open_session())
         prober = Prober(http, clock)
-        deployers = open_targets(settings, Tools(prober, clock, path.parent))
+        deployers = open_targets(settings, Tools(prober, clock, state_folder(settings)))
         for deployer in deployers.values():
             stack.push_async_callback(deployer.aclose)
         endpoints, cancellations = Endpoints(), Cancellations()
-        outbox = Outbox(api, store, clock)
+        outbox = Outbox(api, store, clock, listens=settings.state.shared)
         fleet = Fleet(store, deployers, endpoints, cancellations, prober.measure, clock)
         models = Models(endpoints, http, Timeouts(), clock, random.Random())  # noqa: S311
         deps = Deps(
@@ -189,6 +215,7 @@ def _people(
     """The half of the house that talks with people."""
     matrix = settings.matrix
     grammar = Grammar(all_verbs())
+    shared = settings.state.shared
     max_age = timedelta(seconds=matrix.max_command_age)
     standing = Standing(api, deps.rooms)
     worker = Worker(grammar, deps, outbox, max_age, discretion, standing.of)
@@ -213,13 +240,16 @@ def _people(
         deps.decisions.heard,
         discretion.holds,
     )
+    fetch = partial(api.fetch_keys, position.fetched) if shared else None
+    if shared:
+        intake.listen()
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
     api.line.renew = renewal.renew if position.refresh_token else None
     admins = Admins(api, store, outbox, deps.rooms)
     doorkeeper = _doorkeeper(settings, deps, api, outbox, admins)
     session = Session(
-        api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token
+        api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token, fetch
     )
     every = settings.monitoring.probe_every
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)

@@ -9,6 +9,7 @@ import structlog
 
 from bot import recorded
 from bot.declined import Declined
+from bot.echo import Echo
 from bot.matrix.answers import RateLimited
 from bot.matrix.content import brief, notice, tells_the_end
 from bot.matrix.gestures import Redaction
@@ -63,6 +64,11 @@ class Intake:
         self._remove = remove
         self._reconsider = reconsider
         self._passed_over = AT_MOST
+        self._echo: Echo | None = None
+
+    def listen(self) -> None:
+        """There are other devices of ours: note what they said together with how far was read."""
+        self._echo = Echo()
 
     async def file(self, reading: Reading) -> None:
         """Keep what was said together with how far was read, then have it worked on.
@@ -72,6 +78,8 @@ class Intake:
         than keeping every token. Commands are given a moment to be answered before the rooms are
         read again, since each reading costs the homeserver as much as an answer does.
         """
+        if self._echo:
+            self._echo.hear(reading.own)
         if reading.nothing and self._passed_over < AT_MOST:
             self._passed_over += 1
             return
@@ -81,6 +89,7 @@ class Intake:
         async with self._store.transaction() as tx:
             filed, declined = await self._requests.file(reading, tx)
             await tx.positions.reached(self._user_id, reading.token)
+            echoed = await self._echo.note(tx) if self._echo else {}
             await tx.sealed.drop(reading.opened)
             await tx.sealed.keep(reading.sealed)
             notices = [said for each in reading.sealed if (said := await self._notice(tx, each))]
@@ -92,6 +101,7 @@ class Intake:
                 withdrawn += await _taken_back(tx, each)
         for name in withdrawn:
             self._reconsider(name)
+        self._outbox.heard(echoed)
         for told in notices:
             self._outbox.deliver(told, final=True)
         for refused in declined:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -23,6 +24,12 @@ from ops_config.settings import Settings
 from ops_config.values import inviters
 
 
+def state_folder(settings: Settings) -> Path:
+    """Where keys, records and logs go: beside the SQLite file, or where the settings say."""
+    state = settings.state
+    return sqlite_path(state.url).parent if state.folder is None else state.folder.absolute()
+
+
 def key_store(settings: Settings, discretion: Discretion) -> KeyStore:
     """Where the device's encryption keys are kept: beside the state.
 
@@ -30,7 +37,7 @@ def key_store(settings: Settings, discretion: Discretion) -> KeyStore:
     more than the file's permissions do. Raises ConfigError.
     """
     matrix = settings.matrix
-    folder = sqlite_path(settings.state.url).parent / "keys"
+    folder = state_folder(settings) / "keys"
     file = matrix.store_passphrase_file
     if file is None:
         file = folder / "passphrase"

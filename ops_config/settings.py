@@ -24,6 +24,7 @@ from domain.people import Role
 from domain.services import TargetName
 from domain.subjects import glob
 from ops_config.approvals import ApprovalSettings, Asked
+from ops_config.database_url import INSTANCE, holds_password, is_shared
 from ops_config.explain import explain, nearest
 from ops_config.roles import DefaultsSettings, RoleName, RoleSettings, RuleSettings, Subject
 from ops_config.section import Duration, Section
@@ -96,10 +97,45 @@ class StateSettings(Section):
     """What must survive a restart."""
 
     url: str = Field(examples=["sqlite:////var/lib/gantry/gantry.db"])
-    """A SQLite file. Records and logs of replicas go beside it. Four slashes: absolute."""
+    """A SQLite file (four slashes: absolute); keys, records and logs of replicas go beside it. Or
+    a PostgreSQL database, which several bots may share: `postgresql://user@host/database`."""
     keep_for: Duration = Field(90 * 86400.0, examples=["90d"])
     """How long ended operations and what was said of them are kept. What a service or one of its
     revisions came from is kept for good."""
+    folder: Path | None = Field(None, examples=["/var/lib/gantry"])
+    """With PostgreSQL, needed: the folder for keys, records and logs."""
+    instance: str | None = Field(None, pattern=INSTANCE, examples=["rack-1"])
+    """With PostgreSQL: what this bot is called among those on the database; default: the host's
+    name. Each has a Matrix device of its own."""
+    password_file: Path | None = Field(None, examples=["/run/secrets/postgres-password"])
+    """With PostgreSQL: a file that holds the database user's password and nothing else."""
+    password_env: str | None = Field(None, examples=["POSTGRES_PASSWORD"])
+    """Or the name of an environment variable that holds it."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a database that several bots may use."""
+        return is_shared(self.url)
+
+    @model_validator(mode="after")
+    def _no_secret_in_the_url(self) -> StateSettings:
+        if self.shared and holds_password(self.url):
+            raise ValueError(
+                "url holds a password, and secrets are given by reference: take it out and put it "
+                "into the file that password_file names"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_the_database_needs(self) -> StateSettings:
+        if self.shared and self.folder is None:
+            raise ValueError("folder is needed with PostgreSQL: keys, records and logs go there")
+        if self.password_file is not None and self.password_env is not None:
+            raise ValueError("has both password_file and password_env; one is enough")
+        for name in () if self.shared else ("folder", "instance", "password_file", "password_env"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} is for PostgreSQL; a SQLite file needs none")
+        return self
 
 
 class EnvironmentSettings(Section):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.demo.homeserver import Homeserver
+from tests.postgres import Cluster, programs
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +32,17 @@ async def homeserver(
     """The one homeserver of this run, without rate limits. Use names of your own for users."""
     folder = tmp_path_factory.mktemp("homeserver")
     async with Homeserver.start(folder, python=synapse_python) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """The one PostgreSQL of this run. Skips without one; in CI that is a failure."""
+    installed = programs()
+    if installed is None:
+        missing = "no PostgreSQL: there is no initdb (Debian: apt install postgresql)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with Cluster.started(installed) as running:
         yield running

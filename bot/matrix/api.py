@@ -23,8 +23,10 @@ from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore, WholeSyncs
 from bot.matrix.discreet import discreet, discreet_file
 from bot.matrix.inbound import Event
 from bot.matrix.line import Line
+from bot.matrix.marks import marked
 from bot.matrix.news import (
     FILTER,
+    NO_ROOMS,
     TYPES,
     Invitation,
     Page,
@@ -140,6 +142,22 @@ class MatrixApi:
         self._all_known = self._all_known or everything
         return brought
 
+    async def fetch_keys(self, since: str | None) -> None:
+        """Take in what was sent to this device, keys above all, while another device of the account
+        read the rooms: from where this one was left, None for its beginning.
+
+        To be done before a sync that goes on from where the other was: the homeserver takes what
+        lies before that for received.
+        """
+        while True:
+            self._client.next_batch = ""
+            answer = await self._ask(
+                self._client.sync(timeout=0, sync_filter=NO_ROOMS, since=since)
+            )
+            since = answer.next_batch
+            if not answer.to_device_events:
+                return
+
     async def _interest(self) -> str:
         """The homeserver's name for our filter. One sent along is checked anew at every sync, which
         takes Synapse milliseconds."""
@@ -181,14 +199,13 @@ class MatrixApi:
         content = discreet(content, self._discretion)
         async with self._asking[room]:
             await self._be_sure(room)
-        if not self.encrypted(room):
-            path = f"{_V3}/rooms/{quote(room, safe='')}/send/m.room.message/{transaction}"
-            return str((await self.request("PUT", path, content)).expected()["event_id"])
-        await self.keyring.share(room)
-        call = self._client.room_send(
-            room, "m.room.message", content, transaction, ignore_unverified_devices=True
-        )
-        return str((await self._ask(call)).event_id)
+        kind, said = "m.room.message", marked(content, transaction)
+        if self.encrypted(room):
+            await self.keyring.share(room)
+            kind, said = self.keyring.seal(room, kind, said)
+            said = marked(said, transaction)
+        path = f"{_V3}/rooms/{quote(room, safe='')}/send/{kind}/{transaction}"
+        return str((await self.request("PUT", path, said)).expected()["event_id"])
 
     async def remove(self, room: str, event_id: str) -> None:
         """Take somebody's message away. Raises Forbidden where we lack the power, or as `send`."""

@@ -57,8 +57,13 @@ def read(event: Event, room: str, me: str) -> Message | None:
 
 
 def text_of(value: object) -> str | None:
-    """Text somebody sent, mended so that a database can keep it; None for what is no text."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else None
+    """Text somebody sent, mended so that a database can keep it; None for what is no text.
+
+    SQLite takes no lone surrogates, PostgreSQL no NUL either.
+    """
+    if not isinstance(value, str):
+        return None
+    return value.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def without_fallback(body: str) -> str:

@@ -34,6 +34,13 @@ FILTER: dict[str, Any] = {
 }
 """The default of 10 events a room and sync loses commands whenever 11 come at once."""
 
+NO_ROOMS: dict[str, Any] = {
+    "presence": _NOTHING,
+    "account_data": _NOTHING,
+    "room": {"rooms": []},
+}
+"""For a look at nothing but what is sent to the device itself."""
+
 _KEY_EVENTS = (nio.RoomKeyEvent, nio.ForwardedRoomKeyEvent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
@@ -27,7 +28,9 @@ NOTED_WITHIN = 0.25
 class Outbox:
     """Says what is wanted: messages once each, edits coalesced, rooms apart from each other."""
 
-    def __init__(self, api: MatrixApi, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, api: MatrixApi, store: Store, clock: Clock, *, listens: bool = False
+    ) -> None:
         self._api = api
         self._attachments = Attachments(api, store)
         self._store = store
@@ -48,6 +51,10 @@ class Outbox:
         """Set while there is nothing left to send but progress."""
         self._idle.set()
         self._patience = Patience(clock)
+        self._may_speak = asyncio.Event()
+        """Set once it is known what another device of ours has said, if there may be one."""
+        if not listens:
+            self._may_speak.set()
         self._edited_at = 0.0
         """When progress was last shown, in whatever room."""
         self._group: asyncio.TaskGroup | None = None
@@ -103,6 +110,14 @@ class Outbox:
             slot.wanted = content
             self._wake[room].set()
 
+    def heard(self, said: Mapping[str, str]) -> None:
+        """Another device of ours said these, message key -> event id, as the store knows by now.
+        From the first time on, even if it was nothing, there is no reason left to be silent."""
+        for slots in self._slots.values():
+            for slot in slots.values():
+                slot.event_id = slot.event_id or said.get(slot.key)
+        self._may_speak.set()
+
     async def settled(self, seconds: float) -> None:
         """Wait until everything has been said but progress, and noted, but not longer than that."""
         with suppress(TimeoutError):
@@ -156,6 +171,7 @@ class Outbox:
         """Begin to send in order, so many at a time; of one subject one after the other, and
         progress only when nothing else is on its way."""
         wake, flying = self._wake[room], self._flying[room]
+        await self._may_speak.wait()
         while True:
             await self._patience.wait(room)
             free = (each for each in self._slots[room].values() if each.subject not in flying)

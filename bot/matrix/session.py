@@ -13,6 +13,7 @@ from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
 from bot.matrix.gestures import Reaction, Redaction, reactions, redactions
 from bot.matrix.inbound import Event, Message, exposed_among, messages, read, said_at, sealed
+from bot.matrix.marks import own_marks
 from bot.matrix.news import Sync, Timeline
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
@@ -38,10 +39,12 @@ class Reading:
     """Event ids that were sealed before and are among `said` now."""
     reactions: tuple[Reaction, ...] = ()
     redactions: tuple[Redaction, ...] = ()
+    own: tuple[tuple[str, str], ...] = ()
+    """(transaction id, event id) of what we said ourselves, as whatever device."""
 
     @property
     def nothing(self) -> bool:
-        """True when it brought nothing to be kept but the token."""
+        """True when it brought nothing to be kept but the token, and perhaps our own words."""
         found = (self.said, self.sealed, self.opened, self.reactions, self.redactions)
         return not any(found)
 
@@ -66,6 +69,7 @@ class Session:
         attend: Callable[[Sync], Awaitable[None]],
         clock: Clock,
         token: str | None,
+        fetch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._api = api
         self._file = file
@@ -73,6 +77,8 @@ class Session:
         self._attend = attend
         self._clock = clock
         self._token = token
+        self._fetch = fetch
+        """Gets what was sent to this device while another one read the rooms."""
         self._known = False
         self.caught_up = asyncio.Event()
         """Set once everything said while the bot was away is filed."""
@@ -97,6 +103,8 @@ class Session:
         """Read what is new and file it. Should this fail half-way, it is read again."""
         if not self._known:
             await self._api.keyring.tend()  # who lets us in encrypts for keys that are there
+            if self._fetch is not None:
+                await self._fetch()
         news = await self._api.sync(self._token, everything=not self._known)
         await self._attend(news)
         reading = await self._reading(news) if self._token else Reading(news.token)
@@ -129,6 +137,7 @@ class Session:
         closed: list[SealedEvent] = []
         reacted: list[Reaction] = []
         redacted: list[Redaction] = []
+        own: list[tuple[str, str]] = []
         for timeline in news.timelines:
             events, clear = await self._events(timeline)
             room, encrypted = timeline.room, timeline.encrypted
@@ -136,6 +145,7 @@ class Session:
             said += messages(events, room, self._api.user_id, exposed)
             reacted += reactions(events, room, self._api.user_id)
             redacted += redactions(events, room, self._api.user_id)
+            own += own_marks(events, self._api.user_id)
             for event in sealed(events, self._api.user_id):
                 at = said_at(event) or self._clock.now()
                 closed.append(SealedEvent(event["event_id"], room, dict(event), at))
@@ -145,6 +155,7 @@ class Session:
             tuple(closed),
             reactions=tuple(reacted),
             redactions=tuple(redacted),
+            own=tuple(own),
         )
 
     async def _events(self, timeline: Timeline) -> tuple[list[Event], frozenset[str]]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
@@ -30,12 +30,15 @@ from fleet.store.rooms import Rooms
 from fleet.store.sealed import Sealed
 from fleet.store.services import Services
 from fleet.store.steady import finished
+from fleet.store.tenure import Tenure
 from fleet.store.turns import Turns
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0010"
+T = TypeVar("T")
+
+HEAD = "0011"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -57,7 +60,9 @@ class Transaction:
     expiries: Expiries
 
     @classmethod
-    def over(cls, connection: AsyncConnection, mirror: Mirror | None = None) -> Transaction:
+    def over(
+        cls, connection: AsyncConnection, instance: str = "", mirror: Mirror | None = None
+    ) -> Transaction:
         """The repositories, all on one connection."""
         return cls(
             Operations(connection),
@@ -65,7 +70,7 @@ class Transaction:
             Messages(connection),
             Files(connection),
             Turns(connection),
-            Positions(connection),
+            Positions(connection, instance),
             Sealed(connection),
             Rooms(connection),
             Locks(connection),
@@ -76,12 +81,19 @@ class Transaction:
 
 
 class Store:
-    """The bot's durable state. One process at a time holds it."""
+    """The bot's durable state. One process at a time writes it."""
 
-    def __init__(self, engine: AsyncEngine, lock: TextIO) -> None:
-        self._engine = engine
-        self._lock = lock
-        self._connection = engine.connect()
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        close: Callable[[], Awaitable[None]],
+        instance: str = "",
+        tenure: Tenure | None = None,
+    ) -> None:
+        self._connection = connection
+        self._close = close
+        self._instance = instance
+        self._tenure = tenure
         self._turn = asyncio.Lock()
         self.mirror: Mirror | None = None
         """Where records of the audit are repeated, if anywhere."""
@@ -106,11 +118,19 @@ class Store:
         )
         sa.event.listen(engine.sync_engine, "connect", _tune)
         sa.event.listen(engine.sync_engine, "begin", _begin)
-        store = cls(engine, lock)
+        connection = engine.connect()
+
+        async def close() -> None:
+            if connection.sync_connection is not None:
+                await connection.close()
+            await engine.dispose()
+            lock.close()
+
+        store = cls(connection, close)
         try:
-            await store._connection.start()
-            async with store._connection.begin():
-                await store._connection.run_sync(_migrate)
+            await connection.start()
+            async with connection.begin():
+                await connection.run_sync(migrate)
         except ConfigError:
             await store.aclose()
             raise
@@ -127,19 +147,25 @@ class Store:
         """All of it is kept, or, if the block raises or is cancelled, none of it.
 
         One at a time, on the one connection there is: SQLite has one writer, and going through
-        a pool costs more than a statement does.
+        a pool costs more than a statement does. On a shared database, a bot that may not write
+        any more waits here for its end (see `guarding`).
         """
-        async with self._turn:
-            try:
-                tx = Transaction.over(self._connection, self.mirror)
-                yield tx
-                await finished(self._connection.commit())
-            except BaseException:
-                await finished(self._connection.rollback())
-                raise
+        async with self._whole():
+            if self._tenure is not None:
+                await self._tenure.admit(self._connection)
+            tx = Transaction.over(self._connection, self._instance, self.mirror)
+            yield tx
         if self.mirror is not None:
             for message in tx.audit.mirrored:
                 self.mirror.deliver(message)
+
+    async def guarding(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work for as long as this bot may write; a SQLite file is its own to the end.
+
+        Raises StateLost when the database went away, once the work has ended, and LostLease when
+        another bot has taken over: then the process must end before it does anything else.
+        """
+        return await (self._tenure.guarding(work, self._renew) if self._tenure else work)
 
     async def flaw(self) -> str:
         """What is wrong with the state; "" while it can be used."""
@@ -151,11 +177,30 @@ class Store:
         return ""
 
     async def aclose(self) -> None:
-        """Let go of the file."""
-        if self._connection.sync_connection is not None:
-            await self._connection.close()
-        await self._engine.dispose()
-        self._lock.close()
+        """Let go of it; on a shared database, of the lease too."""
+        if self._tenure is not None and not self._tenure.is_over:
+            async with self._turn:
+                await self._tenure.release(self._connection)
+        await self._close()
+
+    async def _renew(self) -> None:
+        assert self._tenure is not None, "only a lease is renewed"
+        async with self._whole():
+            lease = await self._tenure.renew(self._connection)
+        self._tenure.renewed(lease)
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncIterator[None]:
+        async with self._turn:
+            try:
+                yield
+                await finished(self._connection.commit())
+            except BaseException as error:
+                if self._tenure is not None:
+                    await self._tenure.undo(self._connection, error)
+                else:
+                    await finished(self._connection.rollback())
+                raise
 
 
 def sqlite_path(url: str) -> Path:
@@ -202,7 +247,7 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def _migrate(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection) -> None:
     """Bring the tables to HEAD. Alembic is only loaded when there is something to do."""
     if sa.inspect(connection).has_table("alembic_version"):
         current = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))

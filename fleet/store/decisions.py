@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.decisions import Approval, Decision, Question, Verdict, Vote
 from domain.operations import State
+from fleet.store.insert import insert
 from fleet.store.tables import decisions, operations, votes
 
 _LATELY = (
@@ -48,19 +48,15 @@ class DecisionRecords:
 
         One that needed nobody's word is replaced by that about another plan.
         """
+        kept = await self.get(question.operation)
+        if kept is not None and not _replaceable(kept, question):
+            return kept
+        await self.drop_of([question.operation])
         values = {name: getattr(question, name) for name in Question.__dataclass_fields__}
         values["approval"] = asdict(question.approval)
         values["targets"] = list(question.targets)
-        nobody = decisions.c.verdict == Verdict.NOT_NEEDED.value
-        statement = insert(decisions).values(values)
-        await self._connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["operation"],
-                set_={**values, "verdict": None, "begun_at": None},
-                where=nobody & (decisions.c.plan != question.plan),
-            )
-        )
-        return await self.get(question.operation) or DecisionRecord(question)
+        await self._connection.execute(sa.insert(decisions).values(values))
+        return DecisionRecord(question)
 
     async def get(self, operation: str) -> DecisionRecord | None:
         """What was asked about an operation, if anything was."""
@@ -117,7 +113,14 @@ class DecisionRecords:
 
     async def _vote(self, vote: Vote, *, withdrawn: bool) -> None:
         values = asdict(vote) | {"withdrawn": withdrawn}
-        await self._connection.execute(insert(votes).values(values).on_conflict_do_nothing())
+        await self._connection.execute(
+            insert(votes).values(values).on_conflict_do_nothing(["event"])
+        )
+
+
+def _replaceable(kept: DecisionRecord, question: Question) -> bool:
+    nobody = kept.decision is not None and kept.decision.verdict is Verdict.NOT_NEEDED
+    return nobody and kept.question.plan != question.plan
 
 
 def _question(row: sa.Row[Any]) -> Question:

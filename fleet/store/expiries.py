@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.expiries import Expiry
+from fleet.store.insert import insert
 from fleet.store.tables import expiries
 
 _FIELDS = [expiries.c[name] for name in Expiry.__dataclass_fields__]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.locks import Lock
+from fleet.store.insert import insert
 from fleet.store.tables import Moment, locks
 
 _NOW = sa.bindparam("now", type_=Moment)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fleet.store.insert import insert
 from fleet.store.tables import messages
 
 Content = dict[str, Any]
@@ -25,9 +25,10 @@ _WANT = _NEW.on_conflict_do_update(
 ).returning(messages)
 _BY_KEY = sa.select(messages).where(messages.c.key == sa.bindparam("of"))
 _CHANGE = sa.update(messages).where(messages.c.key == sa.bindparam("of"))
+_SAID_NOW = sa.bindparam("said", type_=sa.JSON)  # as text: PostgreSQL does not compare JSON
 _SAID = _CHANGE.values(
     event_id=sa.bindparam("event"),
-    done=messages.c.done | (messages.c.wanted == sa.bindparam("said", type_=sa.JSON)),
+    done=messages.c.done | (sa.cast(messages.c.wanted, sa.Text) == sa.cast(_SAID_NOW, sa.Text)),
 )
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.operations import Operation, State, operation_id
+from fleet.store.insert import insert
 from fleet.store.messages import about
 from fleet.store.tables import Moment, messages, operations, revisions, services, turns
 

@@ -14,6 +14,7 @@ from domain.chain import Entry
 from domain.errors import ConfigError
 from fleet.store.at_once import connect_to_read
 from fleet.store.audit import Audit
+from fleet.store.database import Store
 
 PAGE = 1000
 
@@ -34,6 +35,19 @@ async def records_in(path: Path) -> AsyncIterator[Entry]:
         raise _unreadable(path, error) from error
     finally:
         await engine.dispose()
+
+
+async def records_of(store: Store) -> AsyncIterator[Entry]:
+    """The same of a state that is open, a page a transaction."""
+    last = 0
+    while True:
+        async with store.transaction() as tx:
+            page = await tx.audit.after(last, PAGE)
+        if not page:
+            return
+        for entry in page:
+            yield entry
+        last = page[-1].sequence
 
 
 def _unreadable(path: Path, error: sa.exc.DatabaseError) -> ConfigError:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.made_of import MadeOf, replaced
 from domain.services import ServiceSpec
+from fleet.store.insert import insert
 from fleet.store.tables import expiries, revisions, services
 
 

@@ -29,11 +29,7 @@ sync_position = sa.Table(
     "sync_position",
     metadata,
     sa.Column("user_id", sa.String, primary_key=True),
-    sa.Column("device_id", sa.String, nullable=True),
-    sa.Column("access_token", sa.String, nullable=True),
     sa.Column("token", sa.String, nullable=True),
-    sa.Column("refresh_token", sa.String, nullable=True),
-    sa.Column("access_until", Moment, nullable=True),
 )
 
 operations = sa.Table(
@@ -194,4 +190,16 @@ expiries = sa.Table(
     sa.Column("at", Moment, nullable=True),
     sa.Column("question", sa.String, nullable=True),
     sa.Column("asked_for", Moment, nullable=True),
+)
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("instance", sa.String, primary_key=True),
+    sa.Column("device_id", sa.String, nullable=True),
+    sa.Column("access_token", sa.String, nullable=True),
+    sa.Column("refresh_token", sa.String, nullable=True),
+    sa.Column("access_until", Moment, nullable=True),
+    sa.Column("fetched", sa.String, nullable=True),
 )

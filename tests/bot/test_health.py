@@ -35,6 +35,7 @@ def port():
         ({"caught_up": False}, True, False),
         ({"logged_in": False, "caught_up": False}, True, False),
         ({"store": "disk is full"}, True, False),
+        ({"waiting": "standing by for one", "logged_in": False, "synced": 9999}, True, False),
     ],
 )
 def test_what_is_wrong_and_for_whom(change, alive, ready):
@@ -48,6 +49,7 @@ def test_only_what_is_the_cause_is_named():
     ]
     away = replace(WELL, logged_in=False, caught_up=False)
     assert not_ready(away) == ["not logged in to the homeserver"]
+    assert not_ready(replace(away, waiting="standing by for one")) == ["standing by for one"]
 
 
 async def test_signs_are_felt_as_time_goes_by(clock, store):
@@ -59,6 +61,18 @@ async def test_signs_are_felt_as_time_goes_by(clock, store):
     pulse.session.caught_up.set()
     clock.passes(1)
     assert await pulse.signs() == Signs(logged_in=True, caught_up=True, synced=1, stalled=0)
+
+
+async def test_a_bot_that_stood_by_for_long_has_time_to_read_the_rooms(clock, store):
+    clock.flows = False
+    waits = ["standing by for one"]
+    pulse = Pulse(store.flaw, clock, lambda: waits[0])
+    clock.passes(1000)
+    pulse._beat_at = clock.monotonic()
+    assert not not_alive(await pulse.signs())
+    waits[0] = ""
+    pulse.begin()
+    assert not not_alive(await pulse.signs())
 
 
 async def test_a_loop_that_stood_still_is_remembered_for_a_while(clock, store):

@@ -6,16 +6,29 @@ from pathlib import Path
 import pytest
 
 from fleet.store.database import Store
+from tests.postgres import Cluster, opened
 
 from .world import World
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """A real one, in a file of its own."""
+async def file(tmp_path: Path) -> AsyncIterator[Store]:
+    """A state in a SQLite file of its own."""
     opened = await Store.open(tmp_path / "gantry.db")
     yield opened
     await opened.aclose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """A state of its own, in either database: what holds for one must hold for the other."""
+    if request.param == "sqlite":
+        made = await Store.open(tmp_path / "gantry.db")
+    else:
+        cluster: Cluster = request.getfixturevalue("postgres")
+        made = await opened(await cluster.fresh())
+    yield made
+    await made.aclose()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The audit in the state: it grows with what it is about, and does nothing else."""
 
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from domain.operations import State
 from fleet.pruning import Pruning
 from fleet.store.audit import Mirror
 from fleet.store.database import Store
-from fleet.store.reading import PAGE, records_in
+from fleet.store.reading import PAGE, records_in, records_of
 
 from .test_database import run
 from .world import ANN, ROOM, World
@@ -67,12 +68,13 @@ async def test_a_transaction_that_is_not_kept_leaves_no_record_and_no_gap(store,
     "statement",
     [
         "UPDATE audit SET text = '{}' WHERE sequence = 1",
-        "UPDATE audit SET notable = 0",
+        "UPDATE audit SET notable = NOT notable",
         "DELETE FROM audit WHERE sequence = 2",
         "DELETE FROM audit",
-        "REPLACE INTO audit VALUES (2, 1, '', '', '{}')",
-        "INSERT INTO audit VALUES (9, 1, '', '', '{}')",
-        "INSERT INTO audit VALUES (0, 1, '', '', '{}')",
+        "INSERT INTO audit VALUES (2, true, '', '', '{}') ON CONFLICT (sequence)"
+        " DO UPDATE SET text = '{}'",
+        "INSERT INTO audit VALUES (9, true, '', '', '{}')",
+        "INSERT INTO audit VALUES (0, true, '', '', '{}')",
     ],
 )
 async def test_nothing_but_the_next_record_goes_in_and_none_goes_out(store, record, statement):
@@ -85,7 +87,7 @@ async def test_nothing_but_the_next_record_goes_in_and_none_goes_out(store, reco
         async with store.transaction() as tx:
             await tx.audit._connection.execute(sa.text(statement))
 
-    with pytest.raises(sa.exc.IntegrityError, match="append-only"):
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
         await change()
     assert await kept(store) == before
 
@@ -152,18 +154,39 @@ async def test_without_a_room_there_is_a_record_and_no_message(store, record):
     assert len(await kept(store)) == 1
 
 
-async def test_records_are_read_beside_the_bot_that_holds_the_state(store, tmp_path, record):
-    path = tmp_path / "gantry.db"
+async def test_records_are_read_beside_the_bot_that_holds_the_state(tmp_path, record):
+    path = tmp_path / "other.db"
     count = PAGE + 5
-    async with store.transaction() as tx:
-        for _ in range(count):
+    async with aclosing(await Store.open(path)) as store:
+        async with store.transaction() as tx:
+            for _ in range(count):
+                await tx.audit.append(record)
+        found = [entry async for entry in records_in(path)]
+        assert len(found) == count
+        assert verify(found) is None
+        async with store.transaction() as tx:
             await tx.audit.append(record)
-    found = [entry async for entry in records_in(path)]
-    assert len(found) == count
-    assert verify(found) is None
+        assert len([entry async for entry in records_in(path)]) == count + 1
+
+
+async def test_records_of_an_open_state_come_page_by_page(store, record):
     async with store.transaction() as tx:
-        await tx.audit.append(record)
-    assert len([entry async for entry in records_in(path)]) == count + 1
+        for _ in range(PAGE + 5):
+            await tx.audit.append(record)
+    found = [entry async for entry in records_of(store)]
+    assert (len(found), verify(found)) == (PAGE + 5, None)
+
+
+async def test_replacing_a_record_is_refused_too(tmp_path, record):
+    """SQLite's own way to overwrite a row, which fires no trigger for its deletion."""
+    async with aclosing(await Store.open(tmp_path / "other.db")) as store:
+        async with store.transaction() as tx:
+            await tx.audit.append(record)
+        with pytest.raises(sa.exc.IntegrityError, match="append-only"):
+            async with store.transaction() as tx:
+                await tx.audit._connection.execute(
+                    sa.text("REPLACE INTO audit VALUES (1, 1, '', '', '{}')")
+                )
 
 
 async def test_looking_at_a_state_makes_and_changes_nothing(tmp_path):

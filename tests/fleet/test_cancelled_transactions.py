@@ -25,9 +25,9 @@ async def test_cancelled_at_any_moment_all_or_nothing_is_kept_and_the_next_may_g
     assert kept in ({"next", "next too"}, {"next", "next too", "cut", "cut too"})
 
 
-async def test_statements_run_where_they_are_made(store):
+async def test_statements_run_where_they_are_made(file):
     """Handing each to a thread and back costs ten times what SQLite itself needs."""
-    async with store.transaction() as tx:
+    async with file.transaction() as tx:
         connection = await tx.services._connection.get_raw_connection()
         made_in = []
         connection.driver_connection._connection.create_function(

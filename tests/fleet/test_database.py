@@ -42,8 +42,12 @@ def test_the_newest_migration_is_the_one_the_code_expects():
 
 
 async def test_migrations_make_exactly_the_tables_the_code_uses(store):
+    def ours(_, name, kind, *__):
+        return (kind, name) != ("table", "lease")  # there before anything is migrated
+
     def differences(connection):
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_object": ours}
+        context = MigrationContext.configure(connection, opts=options)
         return compare_metadata(context, metadata)
 
     async with store.transaction() as tx:
@@ -78,7 +82,7 @@ async def test_only_its_owner_may_read_the_state(tmp_path):
     await store.aclose()
 
 
-async def test_the_state_is_written_ahead(store, tmp_path):
+async def test_the_state_is_written_ahead(file, tmp_path):
     connection = sqlite3.connect(tmp_path / "gantry.db")
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
@@ -93,7 +97,7 @@ async def test_a_second_bot_is_refused_until_the_first_lets_go(tmp_path):
     await (await Store.open(path)).aclose()
 
 
-async def test_a_second_process_is_refused_too(store, tmp_path):
+async def test_a_second_process_is_refused_too(file, tmp_path):
     code = (
         "import asyncio, sys; from pathlib import Path\n"
         "from fleet.store.database import Store; from domain.errors import Busy\n"

@@ -32,7 +32,7 @@ async def test_filing_is_all_or_nothing(store):
         async with store.transaction() as tx:
             await tx.operations.file([ONE, replace(TWO, room=None)])
 
-    with pytest.raises(Exception, match="NOT NULL"):
+    with pytest.raises(Exception, match=r"(?i)not.null"):
         await file_two()
     async with store.transaction() as tx:
         assert await tx.operations.unended() == []
@@ -53,7 +53,7 @@ async def test_an_id_somebody_else_has_already_grows_by_a_letter(store):
 
 
 async def test_an_operation_comes_back_as_it_was_filed(store):
-    odd = replace(ONE, text="infer tiny <b>\n🦀 'x' \x00", said_at=NOON)
+    odd = replace(ONE, text="infer tiny <b>\n🦀 'x' \x01", said_at=NOON)
     async with store.transaction() as tx:
         await tx.operations.file([odd])
         assert await tx.operations.get(odd.id) == odd
@@ -176,11 +176,13 @@ async def test_a_service_is_what_was_last_wanted_and_its_revisions_are_history(s
 async def test_a_position_is_kept_and_moves_on_without_showing_its_token(store):
     me = "@gantry:example.org"
     kept = Position(me, "DEVICE", "syt_secret", None)
+    alone = not store._instance
     async with store.transaction() as tx:
         assert await tx.positions.get(me) == Position(me)
         await tx.positions.put(kept)
         await tx.positions.reached(me, "s1")
-        assert await tx.positions.get(me) == replace(kept, token="s1")
+        reached = replace(kept, token="s1", fetched=None if alone else "s1")
+        assert await tx.positions.get(me) == reached
         await tx.positions.put(replace(kept, token="s1", access_token=None))
         assert (await tx.positions.get(me)).access_token is None
     assert "syt_secret" not in repr(kept)

@@ -22,13 +22,15 @@ def test_the_sample_is_valid_as_it_stands():
 
 
 def test_every_line_that_can_be_switched_on_is_a_setting():
-    """All of them together but the other ways to log in."""
+    """All of them together but the other ways to log in, on the kind of database that takes all."""
     text = "\n".join(
         line
         for line in uncommented(sample()).splitlines()
         if not re.match(r" *(password_env|access_token_\w+|refresh_token_file):", line)
     )
-    settings = parse(yaml.safe_load(text))
+    raw = yaml.safe_load(text)
+    raw["state"]["url"] = "postgresql://gantry@db.example.org/gantry"
+    settings = parse(raw)
     assert settings.matrix.max_command_age == 600
     assert settings.monitoring.probe_every == 10
     assert settings.environments["dev"].default_target == "local"

@@ -102,6 +102,15 @@ class Keyring:
         async with self._sharing[room]:
             await self._share_once(room)
 
+    def seal(self, room: str, kind: str, content: Event) -> tuple[str, dict[str, Any]]:
+        """An event's type and content, encrypted. To be called at once after `share`; raises
+        Unreachable where that has not been done."""
+        try:
+            sealed: tuple[str, dict[str, Any]] = self._client.encrypt(room, kind, dict(content))
+        except (EncryptionError, nio.LocalProtocolError) as error:
+            raise Unreachable(f"nothing can be encrypted for {room} yet: {error}") from error
+        return sealed
+
     async def _share_once(self, room: str) -> None:
         client = self._client
         if not client.rooms[room].members_synced:

@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from domain.errors import ConfigError
+from fleet.store.migrations.collation import compare_bytes
 
 HERE = Path(__file__).parent
 
@@ -35,3 +36,5 @@ def upgrade(connection: sa.Connection) -> None:
             f"the state was written by another release of Gantry: {error}",
             hint="run the release that wrote it, or point state.url elsewhere",
         ) from error
+    if connection.dialect.name == "postgresql":
+        compare_bytes(connection)

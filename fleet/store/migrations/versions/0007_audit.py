@@ -38,6 +38,20 @@ POSTGRESQL = (
     CREATE TRIGGER audit_keeps_them_all BEFORE TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()
     """,
+    """
+    CREATE FUNCTION audit_takes_the_next() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM audit) THEN
+            RAISE EXCEPTION 'the audit is append-only: this is not the next record';
+        END IF;
+        RETURN NEW;
+    END
+    $$
+    """,
+    """
+    CREATE TRIGGER audit_takes_the_next BEFORE INSERT ON audit
+    FOR EACH ROW EXECUTE FUNCTION audit_takes_the_next()
+    """,
 )
 
 
@@ -58,6 +72,7 @@ def downgrade() -> None:
     op.drop_table("audit")
     if _postgresql():
         op.execute("DROP FUNCTION audit_is_append_only()")
+        op.execute("DROP FUNCTION audit_takes_the_next()")
 
 
 def _postgresql() -> bool:
