@@ -17,6 +17,7 @@ from bot import __version__
 from bot.clock import SystemClock
 from bot.health import Pulse
 from bot.intake import Intake
+from bot.leaks import Withdrawals
 from bot.matrix.admins import Admins
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
@@ -73,6 +74,7 @@ class House:
     admins: Admins
     renewal: Renewal
     pruning: Pruning
+    withdrawals: Withdrawals
 
 
 async def serve(settings: Settings, stop: asyncio.Event, opened: asyncio.Event) -> None:
@@ -170,8 +172,18 @@ def _people(
         await outbox.answered(ANSWERS)
 
     user_id, prefix = matrix.user_id, matrix.prefix
+    withdrawals = Withdrawals(store, clock, api.remove)
     intake = Intake(
-        store, grammar, outbox, clock, user_id, prefix, worker.take_up, answered, api.remove
+        store,
+        grammar,
+        outbox,
+        clock,
+        user_id,
+        prefix,
+        worker.take_up,
+        answered,
+        api.remove,
+        withdrawals.wake,
     )
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
@@ -185,7 +197,8 @@ def _people(
     keeper = Keeper(deps.store, deps.fleet, intake.file_own, deps.clock, every)
     vouching = Vouching(api, recovery_key(settings), password, session.open_late, clock)
     pruning = Pruning(store, clock, timedelta(seconds=settings.state.keep_for))
-    return House(session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal, pruning)
+    people = (vouching, doorkeeper, admins, renewal)
+    return House(session, outbox, keeper, worker, *people, pruning, withdrawals)
 
 
 def _doorkeeper(
@@ -200,7 +213,7 @@ def _doorkeeper(
 
 @asynccontextmanager
 async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """The loops. One of the first seven that ends takes the others, and the process, with it."""
+    """The loops. One of the first eight that ends takes the others, and the process, with it."""
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "session": house.session.run(),
         "outbox": house.outbox.run(),
@@ -209,12 +222,13 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "admins": house.admins.hear(house.outbox.forbidden),
         "renewal": house.renewal.run(),
         "pruning": house.pruning.run(),
+        "withdrawals": house.withdrawals.run(),
         "vouching": house.vouching.run(house.session.caught_up),
         "announce": _announce(house.session),
     }
     tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
     try:
-        yield tasks[:7]
+        yield tasks[:8]
     finally:
         for task in tasks:
             task.cancel()

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from bot.declined import Declined
+from bot.leaks import repaired
 from bot.matrix.answers import RateLimited
-from bot.matrix.content import brief, notice, tells_the_end
+from bot.matrix.content import brief, notice, shows_progress, tells_the_end
 from bot.matrix.gestures import Redaction
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
@@ -47,6 +48,7 @@ class Intake:
         work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
         remove: Callable[[str, str], Awaitable[None]] | None = None,
+        leaked: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._requests = Requests(grammar, prefix)
@@ -56,6 +58,7 @@ class Intake:
         self._work = work
         self._answered = answered
         self._remove = remove
+        self._leaked = leaked
         self._passed_over = AT_MOST
 
     async def file(self, reading: Reading) -> None:
@@ -82,8 +85,13 @@ class Intake:
                 notices += await _answered_once(tx, refused)
             for each in reading.redactions:
                 notices += await _taken_away(tx, each)
+            anew = [said for each in reading.leaks if (said := await repaired(each, tx))]
         for told in notices:
             self._outbox.deliver(told, final=True)
+        for told in anew:
+            self._outbox.deliver(told, final=not shows_progress(told.wanted))
+        if reading.leaks and self._leaked:
+            self._leaked()
         for refused in declined:
             await self._clear_away(refused)
         for operation in filed:

@@ -181,12 +181,12 @@ class MatrixApi:
         )
         return str((await self._ask(call)).event_id)
 
-    async def remove(self, room: str, event_id: str) -> None:
-        """Take somebody's message away. Raises Forbidden where we lack the power, or as `send`."""
+    async def remove(self, room: str, event_id: str, why: str = "it holds a secret") -> None:
+        """Take a message away. Raises Forbidden where we lack the power, or as `send`."""
         what = f"{quote(room, safe='')}/redact/{quote(event_id, safe='')}"
         transaction = transaction_id("remove", event_id)
         path = f"{_V3}/rooms/{what}/{transaction}"
-        (await self.request("PUT", path, {"reason": "it holds a secret"})).expected()
+        (await self.request("PUT", path, {"reason": why})).expected()
 
     async def upload(
         self, data: bytes, name: str, mimetype: str, *, encrypt: bool

@@ -13,6 +13,7 @@ from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
 from bot.matrix.gestures import Reaction, Redaction, reactions, redactions
 from bot.matrix.inbound import Event, Message, exposed_among, messages, read, said_at, sealed
+from bot.matrix.leaks import Leak, leaks
 from bot.matrix.news import Sync, Timeline
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
@@ -38,18 +39,20 @@ class Reading:
     """Event ids that were sealed before and are among `said` now."""
     reactions: tuple[Reaction, ...] = ()
     redactions: tuple[Redaction, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    """What we said ourselves in the clear, in rooms that were encrypted by then."""
 
     @property
     def nothing(self) -> bool:
         """True when it brought nothing to be kept but the token."""
         found = (self.said, self.sealed, self.opened, self.reactions, self.redactions)
-        return not any(found)
+        return not any((*found, self.leaks))
 
     @property
     def points_back(self) -> bool:
         """True when some of it is about messages that were there before."""
         threaded = any(message.thread for message in self.said)
-        return threaded or bool(self.reactions or self.redactions)
+        return threaded or bool(self.reactions or self.redactions or self.leaks)
 
 
 File = Callable[[Reading], Awaitable[None]]
@@ -129,6 +132,7 @@ class Session:
         closed: list[SealedEvent] = []
         reacted: list[Reaction] = []
         redacted: list[Redaction] = []
+        leaked: list[Leak] = []
         for timeline in news.timelines:
             events, clear = await self._events(timeline)
             room, encrypted = timeline.room, timeline.encrypted
@@ -136,6 +140,7 @@ class Session:
             said += messages(events, room, self._api.user_id, exposed)
             reacted += reactions(events, room, self._api.user_id)
             redacted += redactions(events, room, self._api.user_id)
+            leaked += leaks(events, room, clear, self._api.user_id, encrypted=encrypted)
             for event in sealed(events, self._api.user_id):
                 at = said_at(event) or self._clock.now()
                 closed.append(SealedEvent(event["event_id"], room, dict(event), at))
@@ -145,6 +150,7 @@ class Session:
             tuple(closed),
             reactions=tuple(reacted),
             redactions=tuple(redacted),
+            leaks=tuple(leaked),
         )
 
     async def _events(self, timeline: Timeline) -> tuple[list[Event], frozenset[str]]:

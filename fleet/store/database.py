@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
 from fleet.store.files import Files
+from fleet.store.identities import Identities
+from fleet.store.leaks import Leaks
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
 from fleet.store.operations import Operations
@@ -32,7 +34,7 @@ from fleet.store.turns import Turns
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-HEAD = "0006"
+HEAD = "0008"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -49,6 +51,8 @@ class Transaction:
     sealed: Sealed
     rooms: Rooms
     locks: Locks
+    identities: Identities
+    leaks: Leaks
 
     @classmethod
     def over(cls, connection: AsyncConnection) -> Transaction:
@@ -63,6 +67,8 @@ class Transaction:
             Sealed(connection),
             Rooms(connection),
             Locks(connection),
+            Identities(connection),
+            Leaks(connection),
         )
 
 
