@@ -172,6 +172,7 @@ def _people(
         await outbox.answered(ANSWERS)
 
     user_id, prefix = matrix.user_id, matrix.prefix
+    admins = Admins(api, store, outbox, deps.rooms)
     withdrawals = Withdrawals(store, clock, api.remove)
     intake = Intake(
         store,
@@ -184,11 +185,11 @@ def _people(
         answered,
         api.remove,
         withdrawals.wake,
+        admins.tell,
     )
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
     api.line.renew = renewal.renew if position.refresh_token else None
-    admins = Admins(api, store, outbox, deps.rooms)
     doorkeeper = _doorkeeper(settings, deps, api, outbox, admins)
     session = Session(
         api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token

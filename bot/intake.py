@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
+from bot.acquaintance import Changed, recognised
 from bot.declined import Declined
 from bot.leaks import repaired
 from bot.matrix.answers import RateLimited
@@ -49,6 +51,7 @@ class Intake:
         answered: Callable[[], Awaitable[None]] | None = None,
         remove: Callable[[str, str], Awaitable[None]] | None = None,
         leaked: Callable[[], None] | None = None,
+        tell_admins: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._requests = Requests(grammar, prefix)
@@ -59,6 +62,9 @@ class Intake:
         self._answered = answered
         self._remove = remove
         self._leaked = leaked
+        self._tell_admins = tell_admins
+        self._strangers: set[Changed] = set()
+        """Those whom the log has already."""
         self._passed_over = AT_MOST
 
     async def file(self, reading: Reading) -> None:
@@ -76,7 +82,8 @@ class Intake:
         if reading.points_back:
             await self._outbox.noted()
         async with self._store.transaction() as tx:
-            filed, declined = await self._requests.file(reading, tx)
+            heard, strangers = await recognised(reading.said, tx, self._clock.now())
+            filed, declined = await self._requests.file(replace(reading, said=heard), tx)
             await tx.positions.reached(self._user_id, reading.token)
             await tx.sealed.drop(reading.opened)
             await tx.sealed.keep(reading.sealed)
@@ -94,6 +101,8 @@ class Intake:
             self._leaked()
         for refused in declined:
             await self._clear_away(refused)
+        for stranger in strangers:
+            await self._warn_of(stranger)
         for operation in filed:
             verb = operation.text.split(maxsplit=1)[0][:40]
             log.info("filed", operation=operation.id, sender=operation.sender, verb=verb)
@@ -121,6 +130,14 @@ class Intake:
                 await self._remove(message.room, message.event_id)
             except (Refused, RateLimited, Unreachable) as error:
                 log.warning("secret not removed", room=message.room, why=error.summary)
+
+    async def _warn_of(self, stranger: Changed) -> None:
+        """Tell once that somebody's identity is another one now."""
+        if stranger not in self._strangers:
+            self._strangers.add(stranger)
+            log.warning("identity changed", user=stranger.user_id, now=stranger.shown)
+        if self._tell_admins:
+            await self._tell_admins(f"identity:{stranger.user_id}:{stranger.shown}", stranger.text)
 
     async def _notice(self, tx: Transaction, event: SealedEvent) -> Said | None:
         """Say that something cannot be read: once a room, however much it is."""

@@ -128,7 +128,7 @@ class Worker:
         if operation.sender == KEEPER:
             return own_permit(operation, rooms.policy)
         name = rooms.name(operation.room)
-        return permit(operation, parsed.role, rooms.policy, name)
+        return permit(operation, parsed.role, rooms.policy, name, alters=parsed.alters)
 
     async def _started(self, operation: Operation, parsed: Parsed) -> Operation:
         service = getattr(parsed.request, "service", None)

@@ -49,10 +49,37 @@ class Permit:
             )
 
 
-def permit(operation: Operation, needs: Role, policy: Policy, room_name: str = "") -> Permit:
-    """Let an operation pass, or raise NotPermitted naming the role it takes and who has it."""
+def permit(
+    operation: Operation,
+    needs: Role,
+    policy: Policy,
+    room_name: str = "",
+    *,
+    alters: bool = False,
+) -> Permit:
+    """Let an operation pass, or raise NotPermitted naming the role it takes and who has it.
+
+    What `alters` something may take a device that its owner vouches for as well.
+    """
     person = Person(operation.sender, operation.room)
-    return _permit(operation, person, policy.role(person), needs, policy, room_name)
+    allowed = _permit(operation, person, policy.role(person), needs, policy, room_name)
+    if alters and policy.vouched_only and not operation.vouched:
+        raise _not_vouched_for(operation)
+    return allowed
+
+
+def _not_vouched_for(operation: Operation) -> NotPermitted:
+    if operation.device is None:
+        return NotPermitted(
+            "changes are taken only from verified sessions here, and nothing proves which one this "
+            "came from",
+            hint="say it in an encrypted room, from a session that you have verified",
+        )
+    return NotPermitted(
+        f"changes are taken only from verified sessions here, and the identity of "
+        f"{operation.sender} does not vouch for {operation.device[:40]}",
+        hint="verify that session in your client, then say it again; looking needs none of that",
+    )
 
 
 def own_permit(operation: Operation, policy: Policy) -> Permit:

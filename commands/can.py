@@ -30,7 +30,7 @@ def can_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Can]:
         rooms = deps.rooms
         name = parsed.verb.name
         try:
-            allowed = permit(permit_.operation, parsed.role, rooms.policy)
+            allowed = permit(permit_.operation, parsed.role, rooms.policy, alters=parsed.alters)
             where = await _where(parsed, allowed, deps)
         except NotPermitted as error:
             hint = f" {error.hint[:1].upper()}{error.hint[1:]}." if error.hint else ""

@@ -115,6 +115,7 @@ LOCK = Verb(
     request=lambda scope, reason=None, **rest: LockIt(scope, reason, rest.get("for")),
     handle=lock,
     role=Role.OPERATOR,
+    binds=True,
     params=(
         _SCOPE,
         option("--reason", click.STRING, "TEXT", "why; everybody who is refused reads it"),
@@ -132,6 +133,7 @@ UNLOCK = Verb(
     request=Unlock,
     handle=unlock,
     role=Role.OPERATOR,
+    binds=True,
     params=(_SCOPE,),
 )
 LOCKS = Verb(

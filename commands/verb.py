@@ -59,6 +59,8 @@ class Verb(Generic[R]):
     params: tuple[click.Parameter, ...] = ()
     changes: bool = False
     """True when it changes what runs: then it is listed by `!ops`."""
+    binds: bool = False
+    """True when it changes what others may do, and nothing that runs."""
     prose: str | None = None
     """The field that takes the rest of the message as it was typed."""
     hidden: bool = False

@@ -44,6 +44,8 @@ class Policy:
     """Room id -> the environment its commands act in."""
     elsewhere: Environment | None = None
     """For rooms that are not listed; None refuses changes there."""
+    vouched_only: bool = False
+    """Whether changes are taken only from devices that their owner's identity vouches for."""
 
     def role(self, person: Person) -> Role:
         """The highest role whose list includes the person."""

@@ -15,7 +15,8 @@ def policy(settings: Settings) -> Policy:
         name: environment(room.environment, settings.environments[room.environment])
         for name, room in settings.rooms.items()
     }
-    return Policy(_roles(settings.access), rooms)
+    vouched_only = settings.matrix.require_vouched
+    return Policy(_roles(settings.access), rooms, vouched_only=vouched_only)
 
 
 def inviters(settings: Settings) -> Subjects | None:

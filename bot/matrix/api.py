@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from bot.matrix.answers import NotThere
 from bot.matrix.content import transaction_id
 from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore, WholeSyncs
+from bot.matrix.crypto.senders import Senders
 from bot.matrix.inbound import Event
 from bot.matrix.line import Line
 from bot.matrix.news import (
@@ -75,6 +76,7 @@ class MatrixApi:
         self.line = Line(self._client)
         self._ask, self.request = self.line.ask, self.line.request
         self.keyring = Keyring(self._client, self._ask)
+        self.senders = Senders(self._client, self.request)
         self.user_id = user_id
         self._filter = ""
         self._sure_until: dict[str, float] = {}
@@ -127,6 +129,7 @@ class MatrixApi:
             )
         )
         self._synced_at = time.monotonic()
+        self.senders.changed({*answer.device_list.changed, *answer.device_list.left})
         brought = news(answer, self.user_id, self.name, encrypted)
         for room in brought.left:
             self._client.rooms.pop(room, None)
