@@ -1,10 +1,12 @@
 """Who may say what, and where. Default deny."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from commands.access import Permit, own_permit, permit
+from commands.grammar import Parsed
 from commands.help import detail, overview
 from commands.replies import Table, plain
 from commands.verbs import all_verbs
@@ -131,3 +133,32 @@ def test_help_about_one_command_tells_options_examples_and_the_role_it_takes():
     verb = VERBS["deploy"]
     for words in ("`!deploy NAME [SOURCE]", "--replicas N", "role operator", *verb.examples):
         assert words in told
+
+
+def weighed(verb, vouched, device="PHONE", **rules):
+    """Whether an operator may say something, by device; the hint if not."""
+    operation = replace(asked_by(PEOPLE[Role.OPERATOR]), vouched=vouched, device=device)
+    policy = replace(POLICY, **rules)
+    try:
+        permit(operation, VERBS[verb].role, policy, alters=Parsed(VERBS[verb], None).alters)
+    except NotPermitted as error:
+        return error.hint
+    return ""
+
+
+@pytest.mark.parametrize("verb", sorted({*CHANGING, "lock", "unlock"}))
+def test_what_alters_something_takes_a_device_that_is_vouched_for_where_that_is_set(verb):
+    assert "verify that session" in weighed(verb, vouched=False, vouched_only=True)
+    assert "encrypted room" in weighed(verb, vouched=False, device=None, vouched_only=True)
+    assert not weighed(verb, vouched=True, vouched_only=True)
+    assert not weighed(verb, vouched=False)
+
+
+@pytest.mark.parametrize("verb", sorted(LOOKING | {"logs"}))
+def test_looking_and_cancelling_take_any_device(verb):
+    assert not weighed(verb, vouched=False, vouched_only=True)
+
+
+def test_the_bots_own_repairs_come_from_no_device():
+    policy = replace(POLICY, vouched_only=True)
+    assert own_permit(asked_by("@gantry:example.org"), policy).role is Role.OPERATOR
