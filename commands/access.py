@@ -73,10 +73,10 @@ def _not_vouched_for(operation: Operation) -> NotPermitted:
         return NotPermitted(
             "changes are taken only from verified sessions here, and nothing proves which one this "
             "came from",
-            hint="say it in an encrypted room, from a session that you have verified",
+            hint="say it again in an encrypted room, from a session that you have verified",
         )
     return NotPermitted(
-        f"changes are taken only from verified sessions here, and the identity of "
+        "changes are taken only from verified sessions here, and the identity that I know of "
         f"{operation.sender} does not vouch for {operation.device[:40]}",
         hint="verify that session in your client, then say it again; looking needs none of that",
     )

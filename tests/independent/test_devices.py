@@ -104,5 +104,5 @@ async def test_in_a_plain_room_nothing_proves_which_device_it_was(
     matrix = {"require_vouched": True}
     async with opened(homeserver, tmp_path, js, encrypted=False, matrix=matrix) as room:
         refused = await room.says("!deploy tiny tiny://smooth --target stage")
-        assert "Say it in an encrypted room" in refused.text
+        assert "Say it again in an encrypted room" in refused.text
         assert (await room.says("!ping")).text == "pong"

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 WITHIN = 1.0
 """Seconds in which keys are to be had. What was said is filed then, with them or without."""
 
-NOT_AGAIN_FOR = 60.0
+NOT_AGAIN_FOR = 10.0
 """Seconds for which keys that could not be had are not asked for again."""
 
 
