@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.homeserver import Homeserver
+from bot.demo.homeserver import Account, Homeserver
 
 from .js_client import JsClient
 from .nio_client import NioClient
@@ -27,7 +27,19 @@ class Twofold:
     """A room with somebody who has a device signed by themselves, and one that nobody signed."""
 
     room: IndependentRoom
+    account: Account
+    """Of the person."""
     unsigned: NioClient
+    admins: str
+    """The room where the bot tells what is wrong."""
+
+    def forget(self) -> None:
+        """What docs/encryption.md says to do about an identity that was changed by its owner."""
+        connection = sqlite3.connect(self.room.bot.folder / "gantry.db")
+        owner = (self.room.js.user_id,)
+        connection.execute("DELETE FROM identities WHERE user_id = ?", owner)
+        connection.commit()
+        connection.close()
 
     async def says_unsigned(self, text: str) -> Seen:
         """Type a command on the device that nobody signed. Returns the answer."""
@@ -50,16 +62,19 @@ async def twofold(
 ) -> AsyncIterator[Twofold]:
     """The bot takes changes from verified sessions alone."""
     name = f"twofold{next(_names)}"
+    account = await homeserver.register(name)
     async with JsClient.start() as js:
-        await js.login(homeserver.url, await homeserver.register(name))
+        await js.login(homeserver.url, account)
         other = await homeserver.register(name, new_device=True)
         (tmp_path / "nio").mkdir()
+        admins = await js.create_room(encrypted=False)
+        matrix = {"require_vouched": True, "admin_room": admins}
         async with (
-            opened(homeserver, tmp_path, js, matrix={"require_vouched": True}) as room,
+            opened(homeserver, tmp_path, js, matrix=matrix) as room,
             NioClient.arrive(homeserver.url, other, tmp_path / "nio") as unsigned,
         ):
             await unsigned.join(room.id)
-            yield Twofold(room, unsigned)
+            yield Twofold(room, account, unsigned, admins)
 
 
 async def test_a_change_takes_a_signed_device_and_looking_takes_none(twofold: Twofold) -> None:
@@ -96,6 +111,30 @@ async def test_a_command_said_while_the_bot_was_away_is_known_by_its_device_too(
     await room.bot.start()
     assert "verified sessions" not in (await room.ends(missed)).text
     assert twofold.kept()[-1] == ("stop nothing", room.js.device_id, True)
+
+
+async def test_a_new_identity_is_told_once_and_vouches_for_nobody_until_the_old_is_forgotten(
+    twofold: Twofold,
+) -> None:
+    room, js = twofold.room, twofold.room.js
+    await js.invite(twofold.admins, room.account.user_id)
+    await room.logs("joined", times=2)
+    before = await room.says("!stop nothing")
+    await js.ask("newIdentity", password=twofold.account.password)
+    changed = [await room.says("!stop nothing") for _ in range(2)]
+    told = await js.wait_for(twofold.admins, text="has changed")
+    await room.bot.stop()
+    twofold.forget()
+    await room.bot.start()
+    after = await room.says("!stop nothing")
+
+    assert "verified sessions" not in before.text + after.text
+    assert all("the identity that I know of" in each.text for each in changed)
+    assert f"The identity of {js.user_id} has changed" in told.text
+    events = await js.events(twofold.admins)
+    assert len([event for event in events if "has changed" in event.text]) == 1
+    assert room.bot.said().count("identity changed") == 1
+    assert [vouched for _, _, vouched in twofold.kept()] == [True, False, False, True]
 
 
 async def test_in_a_plain_room_nothing_proves_which_device_it_was(
