@@ -113,6 +113,14 @@ def exposed_among(
             yield text_of(name) or ""
 
 
+def begins_encryption(event: Event) -> bool:
+    """Whether a room was not encrypted before that event, and is from then on."""
+    if event.get("type") != "m.room.encryption" or event.get("state_key") != "":
+        return False
+    unsigned = mapping(event.get("unsigned"))
+    return not (unsigned.get("replaces_state") or unsigned.get("prev_content"))
+
+
 def sealed(events: Iterable[Event], me: str) -> Iterator[Event]:
     """Encrypted events among a room's that could not be read, and might be commands.
 

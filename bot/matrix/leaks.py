@@ -6,12 +6,12 @@ still lands in the clear, and is found here once a sync shows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.matrix.crypto.encoding import mapping
-from bot.matrix.inbound import Event, exposed_among, said_at, text_of
+from bot.matrix.inbound import Event, begins_encryption, exposed_among, said_at, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +36,20 @@ def leaks(
     the first event that turns encryption on is among them, what came before it is no leak, whatever
     is known: the same sync may be read a second time. What has lost its words is none any more.
     """
-    begins = any(map(_turns_encryption_on, events))
+    begins = any(map(begins_encryption, events))
     found = set(exposed_among(events, clear, encrypted=encrypted and not begins))
-    return [_leak(event, room) for event in _ours(events, me) if event["event_id"] in found]
+    named = ((text_of(event.get("event_id")), event) for event in events if _are_words(event, me))
+    return [_leak(event, name, room) for name, event in named if name is not None and name in found]
 
 
-def _ours(events: Iterable[Event], me: str) -> Iterable[Event]:
-    for event in events:
-        if event.get("sender") == me and mapping(event.get("content")).get("msgtype"):
-            yield event
+def _are_words(event: Event, me: str) -> bool:
+    """Whether we said something with it that can still be read."""
+    return event.get("sender") == me and bool(mapping(event.get("content")).get("msgtype"))
 
 
-def _leak(event: Event, room: str) -> Leak:
+def _leak(event: Event, name: str, room: str) -> Leak:
     relation = mapping(mapping(event["content"]).get("m.relates_to"))
     edits = text_of(relation.get("event_id")) if relation.get("rel_type") == "m.replace" else None
     transaction = text_of(mapping(event.get("unsigned")).get("transaction_id"))
     at = said_at(event) or datetime.fromtimestamp(0, UTC)
-    return Leak(room, event["event_id"], at, transaction, edits)
-
-
-def _turns_encryption_on(event: Event) -> bool:
-    """Whether a room was not encrypted before that event."""
-    if event.get("type") != "m.room.encryption" or event.get("state_key") != "":
-        return False
-    unsigned = mapping(event.get("unsigned"))
-    return not (unsigned.get("replaces_state") or unsigned.get("prev_content"))
+    return Leak(room, name, at, transaction, edits)

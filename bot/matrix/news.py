@@ -54,6 +54,8 @@ class Timeline:
     """Ids of messages that came unencrypted."""
     seals: Mapping[str, Seal] = field(default_factory=dict)
     """Ids of messages that came encrypted -> with what."""
+    known: bool = False
+    """Whether the room was known to be encrypted before this sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ def _timeline(room: str, info: Any, *, encrypted: bool) -> Timeline:
         encrypted or before,
         _clear(timeline.events),
         _seals(timeline.events),
+        encrypted,
     )
 
 

@@ -13,7 +13,16 @@ from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
 from bot.matrix.crypto.senders import Seal
 from bot.matrix.gestures import Reaction, Redaction, reactions, redactions
-from bot.matrix.inbound import Event, Message, exposed_among, messages, read, said_at, sealed
+from bot.matrix.inbound import (
+    Event,
+    Message,
+    begins_encryption,
+    exposed_among,
+    messages,
+    read,
+    said_at,
+    sealed,
+)
 from bot.matrix.leaks import Leak, leaks
 from bot.matrix.news import Sync, Timeline
 from domain.clock import Clock
@@ -160,7 +169,7 @@ class Session:
         for timeline in news.timelines:
             events, clear, encrypted_with = await self._events(timeline)
             seals |= encrypted_with
-            room, encrypted = timeline.room, timeline.encrypted
+            room, encrypted = timeline.room, _was_encrypted(timeline, events)
             exposed = frozenset(exposed_among(events, clear, encrypted=encrypted))
             said += messages(events, room, self._api.user_id, exposed)
             reacted += reactions(events, room, self._api.user_id)
@@ -199,3 +208,12 @@ class Session:
             seals |= page.seals
         log.info("gap filled", room=timeline.room, events=len(missed))
         return [*missed[::-1], *timeline.events], clear, seals
+
+
+def _was_encrypted(timeline: Timeline, events: Sequence[Event]) -> bool:
+    """Whether a room was encrypted before the first of its events, those in a gap included.
+
+    What a sync says of that is about what came after the gap.
+    """
+    filled = timeline.limited and not timeline.known
+    return timeline.encrypted and not (filled and any(map(begins_encryption, events)))

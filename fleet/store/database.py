@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -168,12 +169,18 @@ def _only_one(path: Path) -> TextIO:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        lock.seek(0)
+        holder = lock.read(20).strip()
         lock.close()
+        who = f" (process {holder})" if holder.isdecimal() else ""
         raise Busy(
-            f"another bot holds the state at {path}",
+            f"another bot holds the state at {path}{who}",
             hint="stop it first, or give this one a state.url of its own",
         ) from error
     path.touch(mode=0o600)
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
     return lock
 
 

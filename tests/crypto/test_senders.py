@@ -15,7 +15,7 @@ from bot.demo.homeserver import Homeserver
 from bot.matrix.answers import Answer, LoggedOut
 from bot.matrix.crypto.cross_signing import ensure_identity, reset_identity
 from bot.matrix.crypto.own_device import OwnDevice
-from bot.matrix.crypto.published_keys import Published
+from bot.matrix.crypto.published_keys import Published, published
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.crypto.senders import NOBODY, Author, Seal, Senders, author
 from domain.errors import Unreachable
@@ -83,6 +83,25 @@ async def test_a_chain_with_a_broken_link_vouches_for_nobody(
         keys = replace(keys, identity={**keys.identity, **put})
     claimed = evil.device.ed25519 if broken == "copied" else signed.device.ed25519
     assert author(keys, seal, claimed).master is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"device_keys": 7, "master_keys": [], "self_signing_keys": "x"},
+        {"device_keys": {"@a:x": {"D": None, "E": {"keys": 1}, "\ud800": {"signatures": []}}}},
+        {"device_keys": {"@a:x": {"D": {"keys": {"curve25519:D": "c", "ed25519:D": 3}}}}},
+        {
+            "master_keys": {"@a:x": {"user_id": "@a:x", "usage": ["master"], "keys": {"a": 1}}},
+            "device_keys": {"@a:x": {"\ud800": {"keys": {"curve25519:\ud800": "c"}}}},
+        },
+    ],
+)
+def test_keys_of_any_shape_prove_nothing_and_break_nothing(answer: Any):
+    found = author(published("@a:x", answer), Seal("c", "session"), "claimed")
+    assert found.master is None
+    (found.device or "").encode()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from bot.matrix.answers import LoggedOut
 from bot.matrix.crypto.asking import Request, ask
 from bot.matrix.crypto.encoding import mapping
 from bot.matrix.crypto.published_keys import Published, judge, published
+from bot.matrix.inbound import text_of
 from domain.errors import OpsError
 
 log = structlog.get_logger()
@@ -69,8 +70,8 @@ def author(keys: Published, seal: Seal, claimed: str) -> Author:
             continue
         trust = judge(keys, name)
         if trust.proven and keys.device_key(name) == claimed:
-            return Author(name, trust.master)
-        found = Author(name)
+            return Author(text_of(name), trust.master)
+        found = Author(text_of(name))
     return found
 
 
