@@ -49,7 +49,7 @@ class Intake:
         prefix: str,
         work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
-        remove: Callable[[str, str], Awaitable[None]] | None = None,
+        remove: Callable[[str, str, str], Awaitable[None]] | None = None,
         leaked: Callable[[], None] | None = None,
         tell_admins: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
@@ -127,7 +127,7 @@ class Intake:
         log.warning("declined", room=message.room, sender=message.sender, holds=refused.secret)
         if refused.secret and self._remove:
             try:
-                await self._remove(message.room, message.event_id)
+                await self._remove(message.room, message.event_id, "it holds a secret")
             except (Refused, RateLimited, Unreachable) as error:
                 log.warning("secret not removed", room=message.room, why=error.summary)
 

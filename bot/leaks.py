@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -21,8 +21,6 @@ log = structlog.get_logger()
 
 AGAIN = 5.0
 """Seconds before something that could not be taken away is tried again."""
-
-WHY = "it went out unencrypted as encryption was turned on"
 
 _FILE_IS_GONE = (
     "A file of mine went out unencrypted as encryption was turned on, and I took the message away. "
@@ -66,15 +64,13 @@ async def _under_way(leak: Leak, tx: Transaction) -> Message | None:
     return None
 
 
-class Remove(Protocol):
-    """Takes a message out of a room."""
-
-    async def __call__(self, room: str, event_id: str, why: str = ..., /) -> None:
-        """Raises Refused, RateLimited, Unreachable or LoggedOut."""
+Remove = Callable[[str, str], Awaitable[None]]
+"""Takes an event out of a room. Raises Refused, RateLimited, Unreachable or LoggedOut."""
 
 
 class Withdrawals:
-    """Takes leaks away, those that an earlier run found included."""
+    """Takes leaks away, those that an earlier run found included. It says no reason: redactions are
+    never encrypted."""
 
     def __init__(self, store: Store, clock: Clock, remove: Remove) -> None:
         self._store = store
@@ -102,7 +98,7 @@ class Withdrawals:
             left = await tx.leaks.left()
         for room, event_id in left:
             try:
-                await self._remove(room, event_id, WHY)
+                await self._remove(room, event_id)
                 log.info("taken back", room=room, event_id=event_id)
             except Refused as error:
                 log.error("stays in the clear", room=room, event_id=event_id, why=error.summary)

@@ -184,12 +184,12 @@ class MatrixApi:
         )
         return str((await self._ask(call)).event_id)
 
-    async def remove(self, room: str, event_id: str, why: str = "it holds a secret") -> None:
+    async def remove(self, room: str, event_id: str, why: str = "") -> None:
         """Take a message away. Raises Forbidden where we lack the power, or as `send`."""
         what = f"{quote(room, safe='')}/redact/{quote(event_id, safe='')}"
         transaction = transaction_id("remove", event_id)
         path = f"{_V3}/rooms/{what}/{transaction}"
-        (await self.request("PUT", path, {"reason": why})).expected()
+        (await self.request("PUT", path, {"reason": why} if why else {})).expected()
 
     async def upload(
         self, data: bytes, name: str, mimetype: str, *, encrypt: bool

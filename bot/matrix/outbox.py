@@ -133,8 +133,8 @@ class Outbox:
             receipts = list(self._receipts)
             async with self._store.transaction() as tx:
                 for key, event_id, content, attempt in receipts:
-                    await tx.messages.said(key, event_id, content, attempt)
-                    if content is not None and ATTACHED in content:
+                    noted = await tx.messages.said(key, event_id, content, attempt)
+                    if noted and content is not None and ATTACHED in content:
                         await tx.files.drop(key)
             del self._receipts[: len(receipts)]
             if not self._receipts:

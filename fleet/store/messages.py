@@ -117,14 +117,18 @@ class Messages:
 
     async def said(
         self, key: str, event_id: str, content: Content | None, attempt: int = 0
-    ) -> None:
-        """Note its event, and that nothing is left to say if `content` is what is wanted. What an
-        earlier attempt said is not noted any more."""
+    ) -> bool:
+        """Note its event, and that nothing is left to say if `content` is what is wanted.
+
+        False, and nothing noted, for what an earlier attempt said.
+        """
         note = {"of": key, "at": attempt}
         if content is None:
-            await self._connection.execute(_ATTEMPTED, {**note, "event_id": event_id})
+            done = await self._connection.execute(_ATTEMPTED, {**note, "event_id": event_id})
         else:
-            await self._connection.execute(_SAID, {**note, "event": event_id, "said": content})
+            values = {**note, "event": event_id, "said": content}
+            done = await self._connection.execute(_SAID, values)
+        return bool(done.rowcount)
 
     async def give_up(self, key: str) -> None:
         """The homeserver will not have it: try no more."""

@@ -105,9 +105,9 @@ async def test_one_whose_sending_was_not_noted_is_told_by_its_transaction(store)
         assert (again.key, again.attempt, again.event_id) == ("b", 1, None)
         elsewhere = Leak("!else:x", "$2", AT, transaction_id("a"))
         assert await repaired(elsewhere, tx) is None
-        await tx.messages.said("b", "$late", notice("two"), 0)
+        assert not await tx.messages.said("b", "$late", notice("two"), 0)
         assert (await tx.messages.get("b")).event_id is None
-        await tx.messages.said("b", "$new", notice("two"), 1)
+        assert await tx.messages.said("b", "$new", notice("two"), 1)
         assert (await tx.messages.get("b")).event_id == "$new"
 
 
@@ -142,6 +142,27 @@ async def test_a_file_that_is_kept_is_offered_again_and_one_that_is_not_is_told_
     assert "Ask again" in gone.posted["body"]
 
 
+async def test_a_file_that_is_on_its_way_is_offered_again_with_its_text(desk):
+    """What becomes of the first sending is known only after the leak is."""
+    await desk.ready()
+    store, homeserver = desk.world.store, desk.homeserver
+    async with store.transaction() as tx:
+        await tx.files.keep("a:file", File("logs.txt", "text"))
+        message = await tx.messages.want("a:file", ROOM, attachment("logs.txt", "a"))
+    homeserver.open.clear()
+    desk.outbox.deliver(message, final=True)
+    await until(lambda: homeserver.attempts)
+    await heard(desk, Leak(ROOM, "$1", AT, transaction_id("a:file")))
+    homeserver.open.set()
+    await until(lambda: len(homeserver.events) == 2)
+    await desk.outbox.settled(5)
+    async with store.transaction() as tx:
+        kept, text = await tx.messages.get("a:file"), await tx.files.get("a:file")
+        unsaid = await tx.messages.unsaid()
+    assert len(homeserver.attempts) == 2
+    assert (kept.event_id, text, unsaid) == ("$2", None, [])
+
+
 @pytest.mark.parametrize(
     ("error", "wait", "stays"),
     [
@@ -156,7 +177,7 @@ async def test_what_cannot_be_taken_away_now_is_tried_again_and_a_no_is_a_no(
 ):
     removed = []
 
-    async def remove(room, event_id, why):
+    async def remove(room, event_id):
         if error is not None:
             raise error
         removed.append((room, event_id))

@@ -65,7 +65,9 @@ async def clean(room: IndependentRoom) -> list[dict[str, Any]]:
     async with asyncio.timeout(30):
         while any(e["type"] == "m.room.message" and e["content"] for e in await history(room)):
             await asyncio.sleep(0.1)
-    return await history(room)
+    events = await history(room)
+    assert not [event for event in events if "reason" in event["content"]]
+    return events
 
 
 async def read(room: IndependentRoom, text: str) -> list[Seen]:
