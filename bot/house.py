@@ -20,6 +20,7 @@ from bot.discretion import Discretion
 from bot.health import Pulse
 from bot.intake import Intake
 from bot.keeping import question
+from bot.leaks import Withdrawals
 from bot.matrix.admins import Admins
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
@@ -91,6 +92,7 @@ class House:
     renewal: Renewal
     pruning: Pruning
     expiring: Expiring
+    withdrawals: Withdrawals
 
 
 async def serve(
@@ -227,6 +229,8 @@ def _people(
         await outbox.answered(ANSWERS)
 
     user_id, prefix = matrix.user_id, matrix.prefix
+    admins = Admins(api, store, outbox, deps.rooms)
+    withdrawals = Withdrawals(store, clock, api.remove)
     intake = Intake(
         store,
         grammar,
@@ -239,6 +243,8 @@ def _people(
         api.remove,
         deps.decisions.heard,
         discretion.holds,
+        withdrawals.wake,
+        admins.tell,
     )
     fetch = partial(api.fetch_keys, position.fetched) if shared else None
     if shared:
@@ -246,7 +252,6 @@ def _people(
     refresh = SecretStr(position.refresh_token or "")
     renewal = Renewal(api, store, refresh, position.access_until, clock)
     api.line.renew = renewal.renew if position.refresh_token else None
-    admins = Admins(api, store, outbox, deps.rooms)
     doorkeeper = _doorkeeper(settings, deps, api, outbox, admins)
     session = Session(
         api, intake.file, intake.still_sealed, doorkeeper.attend, clock, position.token, fetch
@@ -257,9 +262,8 @@ def _people(
     pruning = Pruning(store, clock, timedelta(seconds=settings.state.keep_for))
     ask = partial(question, prefix=prefix)
     expiring = Expiring(store, ask, partial(outbox.deliver, final=True), intake.file_own, clock)
-    return House(
-        session, outbox, keeper, worker, vouching, doorkeeper, admins, renewal, pruning, expiring
-    )
+    people = (vouching, doorkeeper, admins, renewal)
+    return House(session, outbox, keeper, worker, *people, pruning, expiring, withdrawals)
 
 
 def _doorkeeper(
@@ -284,6 +288,7 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "renewal": house.renewal.run(),
         "pruning": house.pruning.run(),
         "expiring": house.expiring.run(),
+        "withdrawals": house.withdrawals.run(),
         "vouching": house.vouching.run(house.session.caught_up),
         "announce": _announce(house.session),
     }

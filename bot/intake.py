@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from bot import recorded
+from bot.acquaintance import Changed, recognised
 from bot.declined import Declined
 from bot.echo import Echo
+from bot.leaks import repaired
 from bot.matrix.answers import RateLimited
-from bot.matrix.content import brief, notice, tells_the_end
+from bot.matrix.content import brief, notice, shows_progress, tells_the_end
 from bot.matrix.gestures import Redaction
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
@@ -50,9 +53,11 @@ class Intake:
         prefix: str,
         work: Callable[[Sequence[Operation]], Awaitable[None]],
         answered: Callable[[], Awaitable[None]] | None = None,
-        remove: Callable[[str, str], Awaitable[None]] | None = None,
+        remove: Callable[[str, str, str], Awaitable[None]] | None = None,
         reconsider: Callable[[str], None] = lambda operation: None,
         holds_secret: Callable[[str], bool] = lambda _: False,
+        leaked: Callable[[], None] | None = None,
+        tell_admins: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._requests = Requests(grammar, prefix, holds_secret)
@@ -63,6 +68,10 @@ class Intake:
         self._answered = answered
         self._remove = remove
         self._reconsider = reconsider
+        self._leaked = leaked
+        self._tell_admins = tell_admins
+        self._strangers: set[Changed] = set()
+        """Those whom the log has already."""
         self._passed_over = AT_MOST
         self._echo: Echo | None = None
 
@@ -87,7 +96,8 @@ class Intake:
         if reading.points_back:
             await self._outbox.noted()
         async with self._store.transaction() as tx:
-            filed, declined = await self._requests.file(reading, tx)
+            heard, strangers = await recognised(reading.said, tx, self._clock.now())
+            filed, declined = await self._requests.file(replace(reading, said=heard), tx)
             await tx.positions.reached(self._user_id, reading.token)
             echoed = await self._echo.note(tx) if self._echo else {}
             await tx.sealed.drop(reading.opened)
@@ -99,13 +109,20 @@ class Intake:
             for each in reading.redactions:
                 notices += await _taken_away(tx, each)
                 withdrawn += await _taken_back(tx, each)
+            anew = [said for each in reading.leaks if (said := await repaired(each, tx))]
         for name in withdrawn:
             self._reconsider(name)
         self._outbox.heard(echoed)
         for told in notices:
             self._outbox.deliver(told, final=True)
+        for told in anew:
+            self._outbox.deliver(told, final=not shows_progress(told.wanted))
+        if reading.leaks and self._leaked:
+            self._leaked()
         for refused in declined:
             await self._clear_away(refused)
+        for stranger in strangers:
+            await self._warn_of(stranger)
         for operation in filed:
             verb = operation.text.split(maxsplit=1)[0][:40]
             log.info("filed", operation=operation.id, sender=operation.sender, verb=verb)
@@ -130,9 +147,17 @@ class Intake:
         log.warning("declined", room=message.room, sender=message.sender, holds=refused.secret)
         if refused.secret and self._remove:
             try:
-                await self._remove(message.room, message.event_id)
+                await self._remove(message.room, message.event_id, "it holds a secret")
             except (Refused, RateLimited, Unreachable) as error:
                 log.warning("secret not removed", room=message.room, why=error.summary)
+
+    async def _warn_of(self, stranger: Changed) -> None:
+        """Tell once that somebody's identity is another one now."""
+        if stranger not in self._strangers:
+            self._strangers.add(stranger)
+            log.warning("identity changed", user=stranger.user_id, now=stranger.shown)
+        if self._tell_admins:
+            await self._tell_admins(f"identity:{stranger.user_id}:{stranger.shown}", stranger.text)
 
     async def _notice(self, tx: Transaction, event: SealedEvent) -> Said | None:
         """Say that something cannot be read: once a room, however much it is."""

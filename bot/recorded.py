@@ -59,7 +59,7 @@ def declined(refused: Declined, at: datetime) -> Record:
         outcome=Outcome.DECLINED,
         notable=True,
         event=message.event_id,
-        device=getattr(message, "device", None),
+        device=message.device,
         why=f"it held what looks like {refused.secret}"
         if refused.secret
         else "it came unencrypted into an encrypted room",

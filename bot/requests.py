@@ -69,6 +69,8 @@ class Requests:
             said_at=message.at,
             changes=self._grammar.changes(text),
             thread=message.thread if talks else None,
+            device=message.device,
+            vouched=message.vouched,
         )
 
     async def _partner(self, message: Message, tx: Transaction) -> str | None:

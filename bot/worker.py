@@ -149,6 +149,7 @@ class Worker:
             environment=parsed.environment,
             person=person,
             begun=operation.state in (State.RUNNING, State.WAITING),
+            alters=parsed.alters,
         )
 
     async def _started(self, operation: Operation, parsed: Parsed) -> Operation:

@@ -146,11 +146,13 @@ def permit(
     environment: str | None = None,
     person: Person | None = None,
     begun: bool = False,
+    alters: bool = False,
 ) -> Permit:
     """Let an operation pass, or raise NotPermitted naming the role it takes and who has it.
 
     `environment` is the one that was asked for by name, `person` what is known of the sender. One
     that has `begun` was let in before, and is judged again by what it is about to change alone.
+    What `alters` something may take a device that its owner vouches for as well.
     Raises UnknownName for an environment that there is not, and Undecided when the answer hangs
     on something about the person that could not be had.
     """
@@ -170,11 +172,15 @@ def permit(
         needs,
         policy,
     )
-    if begun or made.lets_in:
+    if begun:
         return made
-    if person.unknown and _at_best(made).lets_in:
+    if not made.lets_in and person.unknown and _at_best(made).lets_in:
         raise refusals.undecided(person)
-    raise refusals.not_let_in(made)
+    if not made.lets_in:
+        raise refusals.not_let_in(made)
+    if alters and policy.vouched_only and not operation.vouched:
+        raise refusals.not_vouched_for(operation)
+    return made
 
 
 def own_permit(operation: Operation, policy: Policy) -> Permit:

@@ -56,7 +56,7 @@ async def _vote(op: str, permit: Permit, deps: Deps, *, yes: bool, why: str) -> 
         record.question,
         own.sender,
         holds=permit.holds(record.question.approval.by),
-        typed=getattr(own, "vouched", False) and not own.quiet,
+        typed=own.vouched and not own.quiet,
         yes=yes,
     )
     if refusal:
@@ -101,6 +101,7 @@ APPROVE = Verb(
     handle=approve,
     role=Role.VIEWER,
     acts=True,
+    binds=True,
     params=(argument("op", click.STRING),),
     notes=(
         "Whose yes counts, and how many it takes, stands in the message that asks: see "

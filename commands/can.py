@@ -37,6 +37,7 @@ def can_verb(verbs: Mapping[str, AnyVerb]) -> Verb[Can]:
                 command=parsed.verb.name,
                 environment=parsed.environment,
                 person=permit_.person,
+                alters=parsed.alters,
             )
             return Reply.done(f"Yes: {await _why(parsed, allowed, deps)} Nothing was done.")
         except NotPermitted as error:

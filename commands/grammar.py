@@ -45,6 +45,11 @@ class Parsed:
         return named
 
     @property
+    def alters(self) -> bool:
+        """Whether it changes something: what runs, or what others may do."""
+        return self.changes or self.verb.binds
+
+    @property
     def role(self) -> Role:
         """What it takes. A plan may be had by whoever may look."""
         return self.verb.role if self.changes or not self.verb.changes else Role.VIEWER

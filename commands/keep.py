@@ -115,6 +115,7 @@ KEEP = Verb(
     handle=keep,
     role=Role.OPERATOR,
     acts=True,
+    binds=True,
     weigh=_weighed,
     params=(
         argument("name", NameWord()),

@@ -170,6 +170,7 @@ LOCK = Verb(
     handle=lock,
     role=Role.OPERATOR,
     acts=True,
+    binds=True,
     params=(
         _SCOPE,
         option("--reason", click.STRING, "TEXT", "why; everybody who is refused reads it"),
@@ -191,6 +192,7 @@ UNLOCK = Verb(
     handle=unlock,
     role=Role.OPERATOR,
     acts=True,
+    binds=True,
     params=(_SCOPE, ENVIRONMENT),
     weigh=_weighed,
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domain.errors import NotPermitted, Undecided
+from domain.operations import Operation
 from domain.people import Person
 from domain.rules import ANYWHERE, NamedRole, Rule
 from domain.services import ServiceSpec
@@ -80,6 +81,21 @@ def places(rule: Rule) -> str:
     """The environments that a rule names: `dev or prod`."""
     named = rule.environments or ("this one",)
     return "every environment" if ANYWHERE in named else " or ".join(named)
+
+
+def not_vouched_for(operation: Operation) -> NotPermitted:
+    """It comes from a device that nothing, or not its owner's identity, vouches for."""
+    if operation.device is None:
+        return NotPermitted(
+            "changes are taken only from verified sessions here, and nothing proves which one this "
+            "came from",
+            hint="say it again in an encrypted room, from a session that you have verified",
+        )
+    return NotPermitted(
+        "changes are taken only from verified sessions here, and the identity that I know of "
+        f"{operation.sender} does not vouch for {operation.device[:40]}",
+        hint="verify that session in your client, then say it again; looking needs none of that",
+    )
 
 
 def _elsewhere(given: Permit) -> str:

@@ -83,6 +83,8 @@ class Verb(Generic[R]):
     acts: bool = False
     """True when it has effect without changing what runs, as a lock has: then the audit shows
     it too."""
+    binds: bool = False
+    """True when it changes what others may do, or what becomes of what runs."""
     prose: str | None = None
     """The field that takes the rest of the message as it was typed."""
     hidden: bool = False

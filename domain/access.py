@@ -45,6 +45,8 @@ class Policy:
     """All there are, by name; those of rooms need not be here."""
     named: tuple[NamedRole, ...] = ()
     """The roles that the configuration adds."""
+    vouched_only: bool = False
+    """Whether changes are taken only from devices that their owner's identity vouches for."""
 
     def role(self, person: Person) -> Role:
         """The highest role whose list includes the person; at least viewer in a named role."""

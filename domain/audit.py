@@ -90,7 +90,7 @@ class Record:
             outcome=outcome,
             notable=acts or outcome in REFUSALS,
             seconds=round(max(0.0, (at - began).total_seconds()), 3),
-            **(_origin(operation) | {"device": getattr(operation, "device", None)} | more),
+            **(_origin(operation) | {"device": operation.device} | more),
         )
 
     @classmethod

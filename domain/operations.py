@@ -54,6 +54,10 @@ class Operation:
     """The root of the thread it was said in and is to be answered in; None for the timeline."""
     quiet: bool = False
     """True for a gesture rather than words: the room hears of it only when it was refused."""
+    device: str | None = None
+    """The sender's device that encrypted it; None where that is not known, as in plain rooms."""
+    vouched: bool = False
+    """True when the sender's own identity has signed the device that encrypted it."""
 
     @property
     def verb(self) -> str:

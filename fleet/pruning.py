@@ -44,6 +44,7 @@ class Pruning:
         before = self._clock.now() - self._keep_for
         async with self._store.transaction() as tx:
             await tx.sealed.drop_before(before)
+            await tx.leaks.drop_before(before)
         count = found = await self._some(before)
         while found == AT_ONCE:
             await self._clock.sleep(PAUSE)

@@ -70,6 +70,9 @@ class MatrixSettings(Section):
     default: those of every operator listed by Matrix id. Others are declined."""
     welcome: bool = True
     """Whether the bot says what it is, once, in each room it joins."""
+    require_vouched: bool = False
+    """Whether changes are taken only from devices that their owner's identity has signed, in
+    encrypted rooms, that is from verified sessions. Looking and cancelling stay open to others."""
     admin_room: str | None = Field(None, pattern=r"^[#!]\S+$", examples=["#admins:example.org"])
     """A room, by id or alias, where the bot tells what is wrong with other rooms: that it was put
     out of one, or may not speak there. The log has it in any case."""

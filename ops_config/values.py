@@ -20,7 +20,13 @@ def policy(settings: Settings) -> Policy:
     places = {name: environment(name, each) for name, each in settings.environments.items()}
     rooms = {name: places[room.environment] for name, room in settings.rooms.items()}
     named = tuple(_role(name, role) for name, role in settings.roles.items())
-    return Policy(_roles(settings.access), rooms, environments=places, named=named)
+    return Policy(
+        _roles(settings.access),
+        rooms,
+        environments=places,
+        named=named,
+        vouched_only=settings.matrix.require_vouched,
+    )
 
 
 def inviters(settings: Settings) -> Subjects | None:

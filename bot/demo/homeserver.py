@@ -8,7 +8,7 @@ import hmac
 import json
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +27,9 @@ from bot.demo.synapse_config import (
 )
 from bot.private_file import write_private
 from domain.errors import OpsError, Refused, Unreachable
+
+Config = dict[str, Any]
+"""What a homeserver is told."""
 
 _PATIENCE = 90.0
 """Seconds the first start may take, schema creation on a slow disk included."""
@@ -49,6 +52,7 @@ class _Site:
     folder: Path
     port: int
     kept: Secrets
+    name: str
 
 
 class Homeserver:
@@ -56,7 +60,7 @@ class Homeserver:
 
     def __init__(self, site: _Site, child: Child) -> None:
         self.port = site.port
-        self.name = f"localhost:{site.port}"
+        self.name = site.name
         self.url = f"http://127.0.0.1:{site.port}"
         self._accounts = site.folder / "accounts.json"
         self._secret = site.kept.registration
@@ -71,13 +75,15 @@ class Homeserver:
         python: Path,
         rate_limits: RateLimits = "relaxed",
         children: Children | None = None,
+        amend: Callable[[Config], Config] = lambda config: config,
     ) -> AsyncIterator[Homeserver]:
         """Run a homeserver on what `folder` holds, or on a new one, until the block ends.
 
-        `python` is one that has Synapse. Raises OpsError, with the last lines of its log, when
-        it does not answer, and when its port of last time is taken.
+        `python` is one that has Synapse; `amend` has the last word on its configuration. Raises
+        OpsError, with the last lines of its log, when it does not answer, and when its port of
+        last time is taken.
         """
-        site = _prepare(folder, python, rate_limits)
+        site = _prepare(folder, python, rate_limits, amend)
         config, log = site.folder / "homeserver.yaml", site.folder / "homeserver.log"
         argv = [str(python), "-m", "synapse.app.homeserver", "-c", str(config)]
         async with (children or Children()).running("homeserver", argv, log) as child:
@@ -173,7 +179,9 @@ def _accepted(answer: dict[str, Any], what: str) -> dict[str, Any]:
     return answer
 
 
-def _prepare(folder: Path, python: Path, rate_limits: RateLimits) -> _Site:
+def _prepare(
+    folder: Path, python: Path, rate_limits: RateLimits, amend: Callable[[Config], Config]
+) -> _Site:
     """Write its configuration anew, with the port and the secrets of last time if there was one."""
     if not python.exists():
         raise Refused(f"there is no {python} to run the homeserver with")
@@ -188,10 +196,10 @@ def _prepare(folder: Path, python: Path, rate_limits: RateLimits) -> _Site:
         port, kept = _free_port(), Secrets.fresh()
         write_private(folder / "signing.key", signing_key())
         write_private(identity, json.dumps({"port": port, "secrets": asdict(kept)}))
-    config = homeserver_config(folder, port, kept, rate_limits)
+    config = amend(homeserver_config(folder, port, kept, rate_limits))
     write_private(folder / "homeserver.yaml", yaml.safe_dump(config))
     (folder / "log.yaml").write_text(yaml.safe_dump(log_config()))
-    return _Site(folder, port, kept)
+    return _Site(folder, port, kept, config["server_name"])
 
 
 def _read_identity(file: Path) -> tuple[int, Secrets]:

@@ -20,6 +20,7 @@ from bot.discretion import Discretion
 from bot.matrix.answers import NotThere
 from bot.matrix.content import transaction_id
 from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore, WholeSyncs
+from bot.matrix.crypto.senders import Senders
 from bot.matrix.discreet import discreet, discreet_file
 from bot.matrix.inbound import Event
 from bot.matrix.line import Line
@@ -82,6 +83,7 @@ class MatrixApi:
         self.line = Line(self._client, discretion)
         self._ask, self.request = self.line.ask, self.line.request
         self.keyring = Keyring(self._client, self._ask)
+        self.senders = Senders(self._client, self.request)
         self.user_id = user_id
         self._filter = ""
         self._sure_until: dict[str, float] = {}
@@ -136,6 +138,7 @@ class MatrixApi:
             )
         )
         self._synced_at = time.monotonic()
+        self.senders.changed({*answer.device_list.changed, *answer.device_list.left})
         brought = news(answer, self.user_id, self.name, encrypted)
         for room in brought.left:
             self._client.rooms.pop(room, None)
@@ -207,12 +210,12 @@ class MatrixApi:
         path = f"{_V3}/rooms/{quote(room, safe='')}/send/{kind}/{transaction}"
         return str((await self.request("PUT", path, said)).expected()["event_id"])
 
-    async def remove(self, room: str, event_id: str) -> None:
-        """Take somebody's message away. Raises Forbidden where we lack the power, or as `send`."""
+    async def remove(self, room: str, event_id: str, why: str = "") -> None:
+        """Take a message away. Raises Forbidden where we lack the power, or as `send`."""
         what = f"{quote(room, safe='')}/redact/{quote(event_id, safe='')}"
         transaction = transaction_id("remove", event_id)
         path = f"{_V3}/rooms/{what}/{transaction}"
-        (await self.request("PUT", path, {"reason": "it holds a secret"})).expected()
+        (await self.request("PUT", path, {"reason": why} if why else {})).expected()
 
     async def upload(
         self, data: bytes, name: str, mimetype: str, *, encrypt: bool

@@ -69,6 +69,11 @@ def tells_the_end(content: Content) -> bool:
     return OPERATION in content and State(content[OPERATION]["state"]).ended
 
 
+def shows_progress(content: Content) -> bool:
+    """Whether a message is about an operation that goes on, and will say more."""
+    return OPERATION in content and not tells_the_end(content)
+
+
 def notice(text: str, to: str | None = None) -> Content:
     """Something the bot says by itself, about no operation; `to` is the event it answers."""
     content: Content = {"msgtype": "m.notice", "body": text, "m.mentions": {}}

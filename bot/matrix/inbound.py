@@ -27,6 +27,12 @@ class Message:
     """The root of the thread it was said in."""
     exposed: bool = False
     """True when it was said in the clear in an encrypted room: a homeserver can forge that."""
+    device: str | None = None
+    """The sender's device that encrypted it, if that is known."""
+    vouched: bool = False
+    """True when the sender's own identity, the one they were met with, has signed that device."""
+    master: str | None = None
+    """The public master key of an identity of the sender's that has; it may be a new one."""
 
 
 def read(event: Event, room: str, me: str) -> Message | None:
@@ -110,6 +116,14 @@ def exposed_among(
             encrypted = True
         elif encrypted and isinstance(name, str) and name in clear:
             yield text_of(name) or ""
+
+
+def begins_encryption(event: Event) -> bool:
+    """Whether a room was not encrypted before that event, and is from then on."""
+    if event.get("type") != "m.room.encryption" or event.get("state_key") != "":
+        return False
+    unsigned = mapping(event.get("unsigned"))
+    return not (unsigned.get("replaces_state") or unsigned.get("prev_content"))
 
 
 def sealed(events: Iterable[Event], me: str) -> Iterator[Event]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nio
 
+from bot.matrix.crypto.senders import Seal
 from bot.matrix.inbound import Event
 
 TYPES = [
@@ -58,6 +59,10 @@ class Timeline:
     """Whether the room was encrypted before the first of these events."""
     clear: frozenset[str] = frozenset()
     """Ids of messages that came unencrypted."""
+    seals: Mapping[str, Seal] = field(default_factory=dict)
+    """Ids of messages that came encrypted -> with what."""
+    known: bool = False
+    """Whether the room was known to be encrypted before this sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Page:
     """Where the next page begins; None at the end."""
     clear: frozenset[str] = frozenset()
     """Ids of messages that came unencrypted."""
+    seals: Mapping[str, Seal] = field(default_factory=dict)
+    """Ids of messages that came encrypted -> with what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +201,8 @@ def tombstones(room: str, events: Iterable[Event]) -> Iterator[Tombstone]:
 
 def page(answer: nio.RoomMessagesResponse) -> Page:
     """nio's answer as a value."""
-    return Page(tuple(map(_source, answer.chunk)), answer.end, _clear(answer.chunk))
+    events = answer.chunk
+    return Page(tuple(map(_source, events)), answer.end, _clear(events), _seals(events))
 
 
 def _timeline(room: str, info: Any, *, encrypted: bool) -> Timeline:
@@ -207,6 +215,8 @@ def _timeline(room: str, info: Any, *, encrypted: bool) -> Timeline:
         timeline.prev_batch,
         encrypted or before,
         _clear(timeline.events),
+        _seals(timeline.events),
+        encrypted,
     )
 
 
@@ -215,6 +225,15 @@ def _clear(events: Iterable[Any]) -> frozenset[str]:
     clear = (_source(event) for event in events if not getattr(event, "decrypted", False))
     names = (each.get("event_id") for each in clear if each.get("type") == "m.room.message")
     return frozenset(name for name in names if isinstance(name, str))
+
+
+def _seals(events: Iterable[Any]) -> dict[str, Seal]:
+    """What those of nio's events were encrypted with that it decrypted."""
+    return {
+        event.event_id: Seal(event.sender_key, event.session_id)
+        for event in events
+        if getattr(event, "decrypted", False)
+    }
 
 
 def _events(info: Any) -> list[Event]:

@@ -11,7 +11,7 @@ import structlog
 from bot.matrix.answers import Forbidden, RateLimited, TooLarge
 from bot.matrix.api import MatrixApi
 from bot.matrix.attachments import ATTACHED, Attachments, too_large
-from bot.matrix.content import Content, edit, transaction_id
+from bot.matrix.content import Content, edit
 from bot.matrix.patience import Patience
 from bot.matrix.slots import PROGRESS, Slot, most_urgent
 from domain.clock import Clock
@@ -41,8 +41,9 @@ class Outbox:
         """Room that is served -> subjects of which something is being sent."""
         self._newer: set[str] | None = set()
         """Keys delivered before what an earlier run left was read; None once that is done."""
-        self._receipts: list[tuple[str, str, Content | None]] = []
-        """(key, event id, what it says if that is all) of what was said and not noted yet."""
+        self._receipts: list[tuple[str, str, Content | None, int]] = []
+        """(key, event id, what it says if that is all, attempt) of what was said and not noted
+        yet."""
         self._received = asyncio.Event()
         self._noted = asyncio.Event()
         """Set while there is nothing to note."""
@@ -85,7 +86,8 @@ class Outbox:
     def deliver(self, message: Message, *, final: bool) -> None:
         """Have the room see this message as it is kept in the store.
 
-        One that a person took away is given up, whatever it should have said.
+        One that a person took away is given up, whatever it should have said; of one that is to be
+        said anew, what is on its way counts no more.
         """
         if self._newer is not None:
             self._newer.add(message.key)
@@ -95,8 +97,9 @@ class Outbox:
             return
         slots = self._slots.setdefault(message.room, {})
         slot = slots.get(message.key)
-        if slot is None:
+        if slot is None or slot.attempt < message.attempt:
             slot = Slot(message.key, message.room, message.posted, message.wanted, message.event_id)
+            slot.attempt = message.attempt
             slots[message.key] = slot
         slot.wanted, slot.final = message.wanted, final
         self._rest()
@@ -144,9 +147,9 @@ class Outbox:
             self._received.clear()
             receipts = list(self._receipts)
             async with self._store.transaction() as tx:
-                for key, event_id, content in receipts:
-                    await tx.messages.said(key, event_id, content)
-                    if content is not None and ATTACHED in content:
+                for key, event_id, content, attempt in receipts:
+                    noted = await tx.messages.said(key, event_id, content, attempt)
+                    if noted and content is not None and ATTACHED in content:
                         await tx.files.drop(key)
             del self._receipts[: len(receipts)]
             if not self._receipts:
@@ -217,17 +220,22 @@ class Outbox:
             await asyncio.wait(waiting)
         return False
 
+    def _is_current(self, slot: Slot) -> bool:
+        """False once its message is taken away, or is to be said anew."""
+        return self._slots[slot.room].get(slot.key) is slot
+
     async def _send(self, slot: Slot) -> None:
+        if not self._is_current(slot):
+            return
         content = slot.posted if slot.event_id is None else slot.wanted
+        transaction = slot.transaction(content)
         try:
             if slot.event_id is None:
-                key = transaction_id(slot.key)
-                said = {key: event_id for key, event_id, _ in self._receipts}
+                said = {key: event_id for key, event_id, *_ in self._receipts}
                 ready = await self._attachments.ready(slot.key, slot.room, content, said)
-                slot.event_id = await self._api.send(slot.room, ready, key)
+                slot.event_id = await self._api.send(slot.room, ready, transaction)
             else:
-                key = transaction_id(slot.key, content, slot.shown)
-                await self._api.send(slot.room, edit(slot.event_id, content), key)
+                await self._api.send(slot.room, edit(slot.event_id, content), transaction)
         except TooLarge as error:
             await self._shorten(slot, content, error)
             return
@@ -252,6 +260,8 @@ class Outbox:
         log.error("will not be said", room=slot.room, key=slot.key, why=error.summary)
         if isinstance(error, Forbidden):
             self.forbidden.put_nowait(slot.room)
+        if not self._is_current(slot):
+            return
         self._slots[slot.room].pop(slot.key, None)
         async with self._store.transaction() as tx:
             await tx.messages.give_up(slot.key)
@@ -260,10 +270,11 @@ class Outbox:
 
     async def _sent(self, slot: Slot, *, first: bool) -> None:
         done = slot.final and not slot.pending
-        if done:
+        if done and self._is_current(slot):
             self._slots[slot.room].pop(slot.key, None)
         if (first or done) and slot.event_id:
-            self._receipts.append((slot.key, slot.event_id, slot.shown if done else None))
+            shown = slot.shown if done else None
+            self._receipts.append((slot.key, slot.event_id, shown, slot.attempt))
             self._noted.clear()
             self._received.set()
         if done:

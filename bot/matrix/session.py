@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
 from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
+from bot.matrix.crypto.senders import Seal
 from bot.matrix.gestures import Reaction, Redaction, reactions, redactions
-from bot.matrix.inbound import Event, Message, exposed_among, messages, read, said_at, sealed
+from bot.matrix.inbound import (
+    Event,
+    Message,
+    begins_encryption,
+    exposed_among,
+    messages,
+    read,
+    said_at,
+    sealed,
+)
+from bot.matrix.leaks import Leak, leaks
 from bot.matrix.marks import own_marks
 from bot.matrix.news import Sync, Timeline
 from domain.clock import Clock
@@ -41,18 +52,20 @@ class Reading:
     redactions: tuple[Redaction, ...] = ()
     own: tuple[tuple[str, str], ...] = ()
     """(transaction id, event id) of what we said ourselves, as whatever device."""
+    leaks: tuple[Leak, ...] = ()
+    """What we said ourselves in the clear, in rooms that were encrypted by then."""
 
     @property
     def nothing(self) -> bool:
         """True when it brought nothing to be kept but the token, and perhaps our own words."""
         found = (self.said, self.sealed, self.opened, self.reactions, self.redactions)
-        return not any(found)
+        return not any((*found, self.leaks))
 
     @property
     def points_back(self) -> bool:
         """True when some of it is about messages that were there before."""
         threaded = any(message.thread for message in self.said)
-        return threaded or bool(self.reactions or self.redactions)
+        return threaded or bool(self.reactions or self.redactions or self.leaks)
 
 
 File = Callable[[Reading], Awaitable[None]]
@@ -122,15 +135,37 @@ class Session:
         """File what was sealed and can be read now, its key having come."""
         said: list[Message] = []
         opened: list[str] = []
+        seals: dict[str, Seal] = {}
         for each in await self._still_sealed():
             event = self._api.keyring.open(each.room, each.event)
             if event is not None:
                 opened.append(each.event_id)
+                seals[each.event_id] = Seal.of(each.event)
                 message = read(event, each.room, self._api.user_id)
                 said += [message] if message else []
         if opened and self._token:
             log.info("opened late", events=len(opened))
-            await self._file(Reading(self._token, tuple(said), opened=tuple(opened)))
+            authored = await self._authored(said, seals)
+            await self._file(Reading(self._token, authored, opened=tuple(opened)))
+
+    async def _authored(
+        self, said: Sequence[Message], seals: Mapping[str, Seal]
+    ) -> tuple[Message, ...]:
+        """The messages, with the devices that they came from.
+
+        Keys that nobody has asked for yet are waited for, a second at most.
+        """
+        if not seals:
+            return tuple(said)
+        senders = self._api.senders
+        await senders.meet({each.sender for each in said if each.event_id in seals})
+        authored: list[Message] = []
+        for each in said:
+            if each.event_id in seals:
+                by = senders.of(each.room, each.sender, seals[each.event_id])
+                each = replace(each, device=by.device, master=by.master)
+            authored.append(each)
+        return tuple(authored)
 
     async def _reading(self, news: Sync) -> Reading:
         said: list[Message] = []
@@ -138,32 +173,41 @@ class Session:
         reacted: list[Reaction] = []
         redacted: list[Redaction] = []
         own: list[tuple[str, str]] = []
+        leaked: list[Leak] = []
+        seals: dict[str, Seal] = {}
         for timeline in news.timelines:
-            events, clear = await self._events(timeline)
-            room, encrypted = timeline.room, timeline.encrypted
+            events, clear, encrypted_with = await self._events(timeline)
+            seals |= encrypted_with
+            room, encrypted = timeline.room, _was_encrypted(timeline, events)
             exposed = frozenset(exposed_among(events, clear, encrypted=encrypted))
             said += messages(events, room, self._api.user_id, exposed)
             reacted += reactions(events, room, self._api.user_id)
             redacted += redactions(events, room, self._api.user_id)
             own += own_marks(events, self._api.user_id)
+            leaked += leaks(events, room, clear, self._api.user_id, encrypted=encrypted)
             for event in sealed(events, self._api.user_id):
                 at = said_at(event) or self._clock.now()
                 closed.append(SealedEvent(event["event_id"], room, dict(event), at))
         return Reading(
             news.token,
-            tuple(said),
+            await self._authored(said, seals),
             tuple(closed),
             reactions=tuple(reacted),
             redactions=tuple(redacted),
             own=tuple(own),
+            leaks=tuple(leaked),
         )
 
-    async def _events(self, timeline: Timeline) -> tuple[list[Event], frozenset[str]]:
-        """Everything since the last sync, oldest first, and the ids of what came unencrypted."""
+    async def _events(
+        self, timeline: Timeline
+    ) -> tuple[list[Event], frozenset[str], Mapping[str, Seal]]:
+        """Everything since the last sync, oldest first, the ids of what came unencrypted, and with
+        what the rest was encrypted."""
+        clear, seals = timeline.clear, dict(timeline.seals)
         if not timeline.limited:
-            return list(timeline.events), timeline.clear
+            return list(timeline.events), clear, seals
         missed: list[Event] = []
-        clear, before = timeline.clear, timeline.before
+        before = timeline.before
         while before and self._token:
             try:
                 page = await self._api.earlier(timeline.room, before, self._token)
@@ -172,5 +216,15 @@ class Session:
                 break
             missed += page.events
             clear, before = clear | page.clear, page.before if page.events else None
+            seals |= page.seals
         log.info("gap filled", room=timeline.room, events=len(missed))
-        return [*missed[::-1], *timeline.events], clear
+        return [*missed[::-1], *timeline.events], clear, seals
+
+
+def _was_encrypted(timeline: Timeline, events: Sequence[Event]) -> bool:
+    """Whether a room was encrypted before the first of its events, those in a gap included.
+
+    What a sync says of that is about what came after the gap.
+    """
+    filled = timeline.limited and not timeline.known
+    return timeline.encrypted and not (filled and any(map(begins_encryption, events)))

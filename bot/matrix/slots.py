@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.matrix.attachments import ATTACHED
-from bot.matrix.content import Content
+from bot.matrix.content import Content, transaction_id
 
 PROGRESS = 3
 """The urgency of what nobody waits for."""
@@ -25,11 +25,18 @@ class Slot:
     final: bool = False
     edited_at: float = 0.0
     """When it last showed progress."""
+    attempt: int = 0
+    """How often it had to be said anew."""
 
     @property
     def subject(self) -> str:
         """What it is about. Of that, one thing is said after the other."""
         return ":".join(self.key.split(":")[:2])
+
+    def transaction(self, content: Content) -> str:
+        """The id under which this is said next: the same for the same thing."""
+        edits = () if self.event_id is None else (content, self.shown)
+        return transaction_id(*first_parts(self.key, self.attempt), *edits)
 
     @property
     def pending(self) -> bool:
@@ -43,6 +50,11 @@ class Slot:
         if ATTACHED in self.posted:
             return 2
         return 0 if self.event_id is None else 1 if self.final else PROGRESS
+
+
+def first_parts(key: str, attempt: int) -> tuple[object, ...]:
+    """What the transaction id of a message's first event is made from."""
+    return (key, attempt) if attempt else (key,)
 
 
 def most_urgent(slots: Iterable[Slot]) -> Slot | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from fleet.store.audit import Audit, Mirror
 from fleet.store.decisions import DecisionRecords
 from fleet.store.expiries import Expiries
 from fleet.store.files import Files
+from fleet.store.identities import Identities
+from fleet.store.leaks import Leaks
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
 from fleet.store.operations import Operations
@@ -58,6 +61,8 @@ class Transaction:
     decisions: DecisionRecords
     audit: Audit
     expiries: Expiries
+    identities: Identities
+    leaks: Leaks
 
     @classmethod
     def over(
@@ -77,6 +82,8 @@ class Transaction:
             DecisionRecords(connection),
             Audit(connection, mirror),
             Expiries(connection),
+            Identities(connection),
+            Leaks(connection),
         )
 
 
@@ -222,12 +229,18 @@ def _only_one(path: Path) -> TextIO:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        lock.seek(0)
+        holder = lock.read(20).strip()
         lock.close()
+        who = f" (process {holder})" if holder.isdecimal() else ""
         raise Busy(
-            f"another bot holds the state at {path}",
+            f"another bot holds the state at {path}{who}",
             hint="stop it first, or give this one a state.url of its own",
         ) from error
     path.touch(mode=0o600)
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
     return lock
 
 

@@ -26,7 +26,9 @@ _WANT = _NEW.on_conflict_do_update(
 _BY_KEY = sa.select(messages).where(messages.c.key == sa.bindparam("of"))
 _CHANGE = sa.update(messages).where(messages.c.key == sa.bindparam("of"))
 _SAID_NOW = sa.bindparam("said", type_=sa.JSON)  # as text: PostgreSQL does not compare JSON
-_SAID = _CHANGE.values(
+_ATTEMPTED = _CHANGE.where(messages.c.attempt == sa.bindparam("at"))
+_ANEW = _CHANGE.where(~messages.c.redacted).values(attempt=messages.c.attempt + 1, done=False)
+_SAID = _ATTEMPTED.values(
     event_id=sa.bindparam("event"),
     done=messages.c.done | (sa.cast(messages.c.wanted, sa.Text) == sa.cast(_SAID_NOW, sa.Text)),
 )
@@ -59,6 +61,8 @@ class Message:
     event_id: str | None = None
     redacted: bool = False
     """True once a person took it away: then it says nothing any more."""
+    attempt: int = 0
+    """How often it had to be said anew. Each time is another transaction."""
 
     @property
     def operation(self) -> str | None:
@@ -105,13 +109,27 @@ class Messages:
         )
         return None if row is None else replace(_message(row), redacted=True)
 
-    async def said(self, key: str, event_id: str, content: Content | None) -> None:
-        """Note its event, and that nothing is left to say if `content` is what is wanted."""
+    async def anew(self, key: str, *, whole: bool) -> Message | None:
+        """Have it said another time: by another event if `whole`, else by another edit of the one
+        it is. None for one that a person took away."""
+        change = _ANEW.values(event_id=None, posted=messages.c.wanted) if whole else _ANEW
+        row = (await self._connection.execute(change.returning(messages), {"of": key})).first()
+        return None if row is None else _message(row)
+
+    async def said(
+        self, key: str, event_id: str, content: Content | None, attempt: int = 0
+    ) -> bool:
+        """Note its event, and that nothing is left to say if `content` is what is wanted.
+
+        False, and nothing noted, for what an earlier attempt said.
+        """
+        note = {"of": key, "at": attempt}
         if content is None:
-            await self._connection.execute(_CHANGE, {"of": key, "event_id": event_id})
+            done = await self._connection.execute(_ATTEMPTED, {**note, "event_id": event_id})
         else:
-            note = {"of": key, "event": event_id, "said": content}
-            await self._connection.execute(_SAID, note)
+            values = {**note, "event": event_id, "said": content}
+            done = await self._connection.execute(_SAID, values)
+        return bool(done.rowcount)
 
     async def give_up(self, key: str) -> None:
         """The homeserver will not have it: try no more."""
@@ -127,4 +145,5 @@ class Messages:
 
 
 def _message(row: sa.Row[tuple[Any, ...]]) -> Message:
-    return Message(row.key, row.room, row.posted, row.wanted, row.event_id, row.redacted)
+    fields = (row.key, row.room, row.posted, row.wanted, row.event_id, row.redacted)
+    return Message(*fields, row.attempt)

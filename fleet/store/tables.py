@@ -52,6 +52,8 @@ operations = sa.Table(
     sa.Column("ended_at", Moment, nullable=True),
     sa.Column("quiet", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("thread", sa.String, nullable=True),
+    sa.Column("device", sa.String, nullable=True),
+    sa.Column("vouched", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 services = sa.Table(
@@ -87,6 +89,7 @@ messages = sa.Table(
     sa.Column("event_id", sa.String, nullable=True, index=True),
     sa.Column("done", sa.Boolean, nullable=False, index=True),
     sa.Column("redacted", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
 )
 
 files = sa.Table(
@@ -202,4 +205,21 @@ devices = sa.Table(
     sa.Column("refresh_token", sa.String, nullable=True),
     sa.Column("access_until", Moment, nullable=True),
     sa.Column("fetched", sa.String, nullable=True),
+)
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("master", sa.String, nullable=False),
+    sa.Column("since", Moment, nullable=False),
+)
+
+leaks = sa.Table(
+    "leaks",
+    metadata,
+    sa.Column("event_id", sa.String, primary_key=True),
+    sa.Column("room", sa.String, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("removed", sa.Boolean, nullable=False, server_default=sa.false()),
 )

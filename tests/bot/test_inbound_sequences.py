@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from bot.matrix.gestures import reactions, redactions
 from bot.matrix.inbound import command, exposed_among, messages, sealed, since_joining
+from bot.matrix.leaks import leaks
 
 ROOM, ME = "!ops:example.org", "@gantry:example.org"
 SENDERS = (ME, "@ann:example.org", "@bob:example.org")
@@ -63,7 +64,10 @@ events = st.fixed_dictionaries(
         "origin_server_ts": st.just(1_767_225_600_000) | junk,
         "content": contents | contents | contents | junk,
         "redacts": ids | junk,
-        "unsigned": st.just({"prev_content": {"membership": "join"}}) | junk,
+        "unsigned": st.sampled_from(
+            [{"prev_content": {"membership": "join"}}, {"transaction_id": "t1"}]
+        )
+        | junk,
     },
 )
 sequences = st.lists(events, max_size=8)
@@ -125,3 +129,17 @@ def test_what_is_exposed_came_in_the_clear_and_into_an_encrypted_room(room, encr
     for name in exposed_among(room, clear, encrypted=encrypted):
         assert name in clear
         assert encrypted or turned_on
+
+
+@given(sequences, st.booleans())
+def test_what_leaked_are_words_of_our_own_that_came_in_the_clear(room, encrypted):
+    clear = frozenset({"$0", "$1", "$2"})
+    for leak in leaks(room, ROOM, clear, ME, encrypted=encrypted):
+        assert leak.event_id in clear
+        assert any(
+            event.get("sender") == ME
+            and event.get("event_id") == leak.event_id
+            and event["content"]["msgtype"]
+            for event in room
+        )
+        ((leak.transaction or "") + (leak.edits or "")).encode()

@@ -129,7 +129,7 @@ async def test_a_command_that_holds_a_secret_is_kept_nowhere_and_its_message_rem
     assert worked == []
     [told] = desk.homeserver.shown()
     assert told.startswith("✗ deploy was not run: it holds what looks like ")
-    intake._remove.assert_awaited_once_with(message.room, message.event_id)
+    intake._remove.assert_awaited_once_with(message.room, message.event_id, "it holds a secret")
     assert CANARY not in told
     assert CANARY not in await everything_kept(store)
 

@@ -175,3 +175,28 @@ async def test_a_login_that_is_gone_ends_the_reading(reader, homeserver):
     homeserver.syncs.append(LoggedOut("gone"))
     with pytest.raises(LoggedOut):
         await asyncio.wait_for(reader.session.run(), 5)
+
+
+async def test_what_was_said_in_a_gap_before_encryption_was_turned_on_counts_as_said(
+    reader, homeserver
+):
+    """The sync itself is about what came after the gap."""
+    on = {"type": "m.room.encryption", "state_key": "", "event_id": "$on"}
+    homeserver.pages["p1"] = ([said("$2"), on, said("$1")], None)
+    answer = news("s1", said("$3"), before="p1")
+    [timeline] = answer.timelines
+    timeline = replace(timeline, encrypted=True, clear=frozenset({"$3"}))
+    await reader.reads(replace(answer, timelines=(timeline,)))
+    assert reader.filed == [("s1", ["$1", "$2", "$3"])]
+    assert reader.exposed == ["$2", "$3"]
+
+
+async def test_a_room_that_was_known_to_be_encrypted_is_so_whatever_a_gap_says(reader, homeserver):
+    """Or whoever runs a homeserver could make one up to have a command run."""
+    on = {"type": "m.room.encryption", "state_key": "", "event_id": "$on"}
+    homeserver.pages["p1"] = ([on, said("$1")], None)
+    answer = news("s1", said("$2"), before="p1")
+    [timeline] = answer.timelines
+    timeline = replace(timeline, encrypted=True, known=True, clear=frozenset({"$2"}))
+    await reader.reads(replace(answer, timelines=(timeline,)))
+    assert reader.exposed == ["$1", "$2"]

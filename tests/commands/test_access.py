@@ -1,5 +1,6 @@
 """Who may say what, and where. Default deny."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.access import Permit, own_permit, permit
+from commands.grammar import Parsed
 from commands.help import detail, overview
 from commands.replies import Table, plain
 from commands.verbs import all_verbs
@@ -38,6 +40,7 @@ LOOKING |= {"ping", "whoami", "version", "help", "approve", "deny", "apply"}
 CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair", "apply"}
 CHANGING |= {"expire"}
 FOR_ADMINS = {"audit"}
+ALTERING = {*CHANGING, "lock", "unlock", "keep", "approve"}
 VERBS = all_verbs()
 
 
@@ -202,3 +205,32 @@ def test_who_is_in_no_list_never_gets_leave_to_change_anything(policy, person, v
     begun = permit(said, verb.role, policy, command=verb.name, person=person, begun=True)
     with pytest.raises(NotPermitted):
         begun.allow(PROD.targets)
+
+
+def weighed(verb, vouched, device="PHONE", **rules):
+    """Whether an operator may say something, by device; the hint if not."""
+    operation = replace(asked_by(PEOPLE[Role.OPERATOR]), vouched=vouched, device=device)
+    policy = replace(POLICY, **rules)
+    try:
+        permit(operation, VERBS[verb].role, policy, alters=Parsed(VERBS[verb], None).alters)
+    except NotPermitted as error:
+        return error.hint
+    return ""
+
+
+@pytest.mark.parametrize("verb", sorted(ALTERING))
+def test_what_alters_something_takes_a_device_that_is_vouched_for_where_that_is_set(verb):
+    assert "verify that session" in weighed(verb, vouched=False, vouched_only=True)
+    assert "encrypted room" in weighed(verb, vouched=False, device=None, vouched_only=True)
+    assert not weighed(verb, vouched=True, vouched_only=True)
+    assert not weighed(verb, vouched=False)
+
+
+@pytest.mark.parametrize("verb", sorted((LOOKING | {"logs"}) - ALTERING))
+def test_looking_and_cancelling_take_any_device(verb):
+    assert not weighed(verb, vouched=False, vouched_only=True)
+
+
+def test_the_bots_own_repairs_come_from_no_device():
+    policy = replace(POLICY, vouched_only=True)
+    assert own_permit(asked_by("@gantry:example.org"), policy).role is Role.OPERATOR

@@ -1,6 +1,7 @@
 """Opening the state: migrated, private, held by one process, and honest when it cannot be."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 import sys
@@ -91,7 +92,7 @@ async def test_the_state_is_written_ahead(file, tmp_path):
 async def test_a_second_bot_is_refused_until_the_first_lets_go(tmp_path):
     path = tmp_path / "gantry.db"
     first = await Store.open(path)
-    with pytest.raises(Busy, match="another bot holds"):
+    with pytest.raises(Busy, match=rf"another bot holds .* \(process {os.getpid()}\)"):
         await Store.open(path)
     await first.aclose()
     await (await Store.open(path)).aclose()

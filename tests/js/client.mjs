@@ -32,6 +32,14 @@ const operations = {
     return { userId, deviceId, version: client.getCrypto().getVersion() };
   },
 
+  /** Vouch for this device with another identity than before. */
+  async newIdentity({ password }) {
+    await client.getCrypto().bootstrapCrossSigning({
+      setupNewCrossSigning: true,
+      authUploadDeviceSigningKeys: (upload) => withPassword(upload, client.getUserId(), password),
+    });
+  },
+
   /** Whether to share keys with, and believe, only devices that their owners have signed. */
   async excludeInsecureDevices({ on }) {
     const mode = on ? new OnlySignedDevicesIsolationMode() : new AllDevicesIsolationMode(false);

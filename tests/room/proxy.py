@@ -24,6 +24,11 @@ class Proxy:
         self.trouble: Trouble | None = None
         self.cut_after: str | None = None
         """Once: let a request whose path holds this through, and drop its answer."""
+        self.hold: Callable[[web.Request], bool] = lambda request: False
+        """Which requests are kept waiting until `let_go`."""
+        self.held = asyncio.Event()
+        """Set once one is."""
+        self._going = asyncio.Event()
         self.sent: list[str] = []
         """Paths of everything that was sent to rooms and reached the homeserver."""
         self.said: list[bytes] = []
@@ -54,6 +59,7 @@ class Proxy:
             proxy.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             yield proxy
             proxy._open.set()
+            proxy._going.set()
             await runner.cleanup()
 
     def stall(self) -> None:
@@ -64,12 +70,20 @@ class Proxy:
         """Let requests go again."""
         self._open.set()
 
+    def let_go(self) -> None:
+        """Let what is held go on, and hold nothing more."""
+        self.hold = lambda request: False
+        self._going.set()
+
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         await self._open.wait()
         answer = self.trouble(request) if self.trouble else self._repeated(request)
         if answer is not None:
             return answer
         body = await request.read()
+        if self.hold(request):
+            self.held.set()
+            await self._going.wait()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
         async with self._session.request(
             request.method, f"{self._upstream}{request.raw_path}", data=body, headers=headers
