@@ -36,6 +36,8 @@ async def test_it_is_used_once_renewed_when_it_ran_out_and_kept_over_restarts(
         del made["matrix"]["password_file"]
         made["matrix"]["refresh_token_file"] = str(file)
         async with running(BotProcess(tmp_path, made)) as bot:
+            while "joined" not in bot.said():
+                await person.call("GET", "/account/whoami")
             talk = Room(room, person, bot, proxy, person)
             assert (await talk.says("!ping")).text == "pong"
 
