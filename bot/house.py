@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +17,7 @@ from bot import __version__
 from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.health import Pulse
-from bot.intake import Intake
+from bot.intake import Around, Intake
 from bot.keeping import question
 from bot.leaks import Withdrawals
 from bot.matrix.admins import Admins
@@ -43,7 +42,6 @@ from bot.parts import (
     recovery_key,
     state_folder,
 )
-from bot.standby import state_of
 from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
@@ -74,9 +72,6 @@ TALK, ANSWERS = 0.25, 2.0
 """Seconds that quick answers get to be worked out, and to be sent, before the rooms are read
 again. A longer one goes on meanwhile."""
 
-GRACE = 5.0
-"""Seconds that talk gets to finish, and then the outbox to empty, when the bot is stopped."""
-
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -93,59 +88,6 @@ class House:
     pruning: Pruning
     expiring: Expiring
     withdrawals: Withdrawals
-
-
-async def serve(
-    settings: Settings, discretion: Discretion, stop: asyncio.Event, opened: asyncio.Event
-) -> None:
-    """Run the bot until `stop` is set; set `opened` from when on that is looked at. Raises OpsError
-    when it cannot go on.
-
-    Stopping leaves changes where they are: the next run finishes them. On a database that several
-    bots share, this one acts when it is its turn.
-    """
-    clock = SystemClock()
-    state = await state_of(settings, clock)
-    pulse = Pulse(state.flaw, clock, state.waiting)
-
-    async def act(store: Store) -> None:
-        pulse.begin()
-        try:
-            await _act(settings, discretion, store, pulse, stop, opened)
-        except BaseException:
-            opened.clear()
-            raise
-
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(state.aclose)
-        if settings.monitoring.health is not None:
-            from bot.health_pages import answering  # a web server takes 50 ms to import
-
-            pages = answering(pulse, settings.monitoring.health, discretion.masked)
-            await stack.enter_async_context(pages)
-        await state.lead(act)
-
-
-async def _act(
-    settings: Settings,
-    discretion: Discretion,
-    store: Store,
-    pulse: Pulse,
-    stop: asyncio.Event,
-    opened: asyncio.Event,
-) -> None:
-    async with open_house(settings, discretion, store, pulse) as house:
-        opened.set()
-        await house.worker.resume()
-        async with _running(house) as tasks:
-            stopping = asyncio.create_task(stop.wait(), name="stop")
-            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if stop.is_set():
-                log.info("stopping")
-                tasks[0].cancel()
-                await house.worker.aclose(GRACE)
-                await house.outbox.settled(GRACE)
 
 
 @asynccontextmanager
@@ -231,21 +173,16 @@ def _people(
     user_id, prefix = matrix.user_id, matrix.prefix
     admins = Admins(api, store, outbox, deps.rooms)
     withdrawals = Withdrawals(store, clock, api.remove)
-    intake = Intake(
-        store,
-        grammar,
-        outbox,
-        clock,
-        user_id,
-        prefix,
-        worker.take_up,
-        answered,
-        api.remove,
-        deps.decisions.heard,
-        discretion.holds,
-        withdrawals.wake,
-        admins.tell,
+    around = Around(
+        work=worker.take_up,
+        answered=answered,
+        remove=api.remove,
+        reconsider=deps.decisions.heard,
+        holds_secret=discretion.holds,
+        leaked=withdrawals.wake,
+        tell_admins=admins.tell,
     )
+    intake = Intake(store, grammar, outbox, clock, user_id, prefix, around)
     fetch = partial(api.fetch_keys, position.fetched) if shared else None
     if shared:
         intake.listen()
@@ -274,40 +211,6 @@ def _doorkeeper(
     upgrades = Upgrades(api, deps.store, book, entrance, admins, deps.clock)
     invited_by = may_invite(settings, book.policy)
     return Doorkeeper(api, entrance, upgrades, admins, invited_by, deps.clock)
-
-
-@asynccontextmanager
-async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """The loops. One of the first eight that ends takes the others, and the process, with it."""
-    loops: dict[str, Coroutine[Any, Any, None]] = {
-        "session": house.session.run(),
-        "outbox": house.outbox.run(),
-        "keeper": house.keeper.run(),
-        "doorkeeper": house.doorkeeper.run(),
-        "admins": house.admins.hear(house.outbox.forbidden),
-        "renewal": house.renewal.run(),
-        "pruning": house.pruning.run(),
-        "expiring": house.expiring.run(),
-        "withdrawals": house.withdrawals.run(),
-        "vouching": house.vouching.run(house.session.caught_up),
-        "announce": _announce(house.session),
-    }
-    tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
-    try:
-        yield tasks[:8]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        await house.worker.aclose(0)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()):
-            raise error
-
-
-async def _announce(session: Session) -> None:
-    await session.caught_up.wait()
-    log.info("ready", version=__version__)
 
 
 async def _patiently(attempt: Any, clock: Clock) -> Position:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -40,6 +40,26 @@ UNREADABLE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else in the house an intake calls on."""
+
+    work: Callable[[Sequence[Operation]], Awaitable[None]]
+    """Begins what was filed."""
+    answered: Callable[[], Awaitable[None]] | None = None
+    """Waits a moment for quick answers."""
+    remove: Callable[[str, str, str], Awaitable[None]] | None = None
+    """(room, event id, why): takes a message away."""
+    reconsider: Callable[[str], None] = lambda operation: None
+    """Says that what people said about an operation has changed."""
+    holds_secret: Callable[[str], bool] = lambda text: False
+    """Whether one of the bot's own secrets stands in a text."""
+    leaked: Callable[[], None] = lambda: None
+    """Says that something is to be taken away that should not have been said in the clear."""
+    tell_admins: Callable[[str, str], Awaitable[None]] | None = None
+    """(key, text): has it said in the admins' room, once."""
+
+
 class Intake:
     """Where commands become operations."""
 
@@ -51,25 +71,14 @@ class Intake:
         clock: Clock,
         user_id: str,
         prefix: str,
-        work: Callable[[Sequence[Operation]], Awaitable[None]],
-        answered: Callable[[], Awaitable[None]] | None = None,
-        remove: Callable[[str, str, str], Awaitable[None]] | None = None,
-        reconsider: Callable[[str], None] = lambda operation: None,
-        holds_secret: Callable[[str], bool] = lambda _: False,
-        leaked: Callable[[], None] | None = None,
-        tell_admins: Callable[[str, str], Awaitable[None]] | None = None,
+        around: Around,
     ) -> None:
         self._store = store
-        self._requests = Requests(grammar, prefix, holds_secret)
+        self._requests = Requests(grammar, prefix, around.holds_secret)
         self._outbox = outbox
         self._clock = clock
         self._user_id = user_id
-        self._work = work
-        self._answered = answered
-        self._remove = remove
-        self._reconsider = reconsider
-        self._leaked = leaked
-        self._tell_admins = tell_admins
+        self._around = around
         self._strangers: set[Changed] = set()
         """Those whom the log has already."""
         self._passed_over = AT_MOST
@@ -111,14 +120,14 @@ class Intake:
                 withdrawn += await _taken_back(tx, each)
             anew = [said for each in reading.leaks if (said := await repaired(each, tx))]
         for name in withdrawn:
-            self._reconsider(name)
+            self._around.reconsider(name)
         self._outbox.heard(echoed)
         for told in notices:
             self._outbox.deliver(told, final=True)
         for told in anew:
             self._outbox.deliver(told, final=not shows_progress(told.wanted))
-        if reading.leaks and self._leaked:
-            self._leaked()
+        if reading.leaks:
+            self._around.leaked()
         for refused in declined:
             await self._clear_away(refused)
         for stranger in strangers:
@@ -126,15 +135,15 @@ class Intake:
         for operation in filed:
             verb = operation.text.split(maxsplit=1)[0][:40]
             log.info("filed", operation=operation.id, sender=operation.sender, verb=verb)
-        await self._work(filed)
-        if filed and self._answered:
-            await self._answered()
+        await self._around.work(filed)
+        if filed and self._around.answered:
+            await self._around.answered()
 
     async def file_own(self, operation: Operation) -> None:
         """Keep an operation of the bot's own, then have it worked on."""
         async with self._store.transaction() as tx:
             filed = await tx.operations.file([operation])
-        await self._work(filed)
+        await self._around.work(filed)
 
     async def still_sealed(self) -> Sequence[SealedEvent]:
         """What could not be read so far."""
@@ -145,9 +154,9 @@ class Intake:
         """Have a secret disappear from the room, if we may do that there."""
         message = refused.message
         log.warning("declined", room=message.room, sender=message.sender, holds=refused.secret)
-        if refused.secret and self._remove:
+        if refused.secret and self._around.remove:
             try:
-                await self._remove(message.room, message.event_id, "it holds a secret")
+                await self._around.remove(message.room, message.event_id, "it holds a secret")
             except (Refused, RateLimited, Unreachable) as error:
                 log.warning("secret not removed", room=message.room, why=error.summary)
 
@@ -156,8 +165,10 @@ class Intake:
         if stranger not in self._strangers:
             self._strangers.add(stranger)
             log.warning("identity changed", user=stranger.user_id, now=stranger.shown)
-        if self._tell_admins:
-            await self._tell_admins(f"identity:{stranger.user_id}:{stranger.shown}", stranger.text)
+        if self._around.tell_admins:
+            await self._around.tell_admins(
+                f"identity:{stranger.user_id}:{stranger.shown}", stranger.text
+            )
 
     async def _notice(self, tx: Transaction, event: SealedEvent) -> Said | None:
         """Say that something cannot be read: once a room, however much it is."""

@@ -12,7 +12,7 @@ import structlog
 
 from bot import journal
 from bot.discretion import Discretion
-from bot.house import serve
+from bot.serving import serve
 from domain.errors import ConfigError, OpsError
 from ops_config.load import load
 from ops_config.settings import Settings

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.discretion import Discretion
-from bot.intake import Intake
+from bot.intake import Around, Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
@@ -89,8 +89,7 @@ class Desk:
             world.clock,
             ME,
             "!",
-            self.worker.take_up,
-            reconsider=self.deps.decisions.heard,
+            Around(self.worker.take_up, reconsider=self.deps.decisions.heard),
         )
         self.sending = self._start(self.outbox)
 

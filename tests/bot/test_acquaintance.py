@@ -16,7 +16,7 @@ from .homeserver import ANN, ME, ROOM, news, said
 async def hears(desk):
     """Someone says something from a device; the operation it becomes."""
     await desk.ready()
-    desk.intake._tell_admins = AsyncMock()
+    desk.intake._around = replace(desk.intake._around, tell_admins=AsyncMock())
 
     async def hear(device, master, sender=ANN):
         message = replace(desk.message("!ping", sender), device=device, master=master)
@@ -42,7 +42,7 @@ async def test_whose_identity_changes_is_vouched_for_no_more_and_it_is_told(hear
         assert not (await hears("NEW", "another")).vouched
     assert (await hears("PHONE", "the first")).vouched
     assert (await hears("BOBS", "another", "@bob:example.org")).vouched
-    calls = {call.args for call in desk.intake._tell_admins.await_args_list}
+    calls = {call.args for call in desk.intake._around.tell_admins.await_args_list}
     [(key, text)] = calls
     assert key == f"identity:{ANN}:another"
     assert "master key another, and I met them with the first" in text

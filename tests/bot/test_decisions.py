@@ -178,7 +178,8 @@ async def test_a_reaction_that_is_taken_away_counts_no_more(desk):
 async def test_nor_does_one_taken_away_before_it_was_counted(desk):
     asking(desk, deploy=Approval())
     name, event = await waits(desk)
-    take_up, desk.intake._work = desk.intake._work, _nothing
+    take_up = desk.intake._around.work
+    desk.intake._around = replace(desk.intake._around, work=_nothing)
     vote = await reacts(desk, event)
     await desk.intake.file(Reading("s9", redactions=(Redaction(ROOM, "$r1"),)))
     await take_up([await desk.operation(vote)])

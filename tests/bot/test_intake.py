@@ -6,7 +6,7 @@ from unittest.mock import AsyncMock
 import pytest
 import sqlalchemy as sa
 
-from bot.intake import Intake
+from bot.intake import Around, Intake
 from bot.matrix.answers import Forbidden, RateLimited
 from bot.matrix.session import Reading
 from commands.grammar import Grammar
@@ -36,7 +36,7 @@ async def intake(store, worked, desk):
     async def work(filed):
         worked.extend(filed)
 
-    return Intake(store, Grammar(all_verbs()), outbox, clock, ME, "!", work)
+    return Intake(store, Grammar(all_verbs()), outbox, clock, ME, "!", Around(work))
 
 
 async def kept(store):
@@ -122,21 +122,23 @@ async def test_a_command_in_the_clear_in_an_encrypted_room_is_refused_once(intak
 async def test_a_command_that_holds_a_secret_is_kept_nowhere_and_its_message_removed(
     intake, store, worked, desk
 ):
-    intake._remove = AsyncMock()
+    intake._around = replace(intake._around, remove=AsyncMock())
     message = desk.message(f"!deploy x tiny://ops --env HF_TOKEN={CANARY}")
     await intake.file(Reading("s1", (message,)))
     await until(lambda: desk.homeserver.shown())
     assert worked == []
     [told] = desk.homeserver.shown()
     assert told.startswith("✗ deploy was not run: it holds what looks like ")
-    intake._remove.assert_awaited_once_with(message.room, message.event_id, "it holds a secret")
+    intake._around.remove.assert_awaited_once_with(
+        message.room, message.event_id, "it holds a secret"
+    )
     assert CANARY not in told
     assert CANARY not in await everything_kept(store)
 
 
 @pytest.mark.parametrize("error", [Forbidden("no"), RateLimited(5), Unreachable("gone")])
 async def test_a_secret_that_cannot_be_removed_is_told_all_the_same(intake, desk, error, worked):
-    intake._remove = AsyncMock(side_effect=error)
+    intake._around = replace(intake._around, remove=AsyncMock(side_effect=error))
     await intake.file(Reading("s1", (desk.message(f"!ping {CANARY}"), desk.message("!ping"))))
     await until(lambda: desk.homeserver.shown())
     assert "see that this one is gone" in desk.homeserver.shown()[0]
@@ -144,9 +146,9 @@ async def test_a_secret_that_cannot_be_removed_is_told_all_the_same(intake, desk
 
 
 async def test_talk_that_is_not_for_the_bot_is_none_of_its_business(intake, desk, worked):
-    intake._remove = AsyncMock()
+    intake._around = replace(intake._around, remove=AsyncMock())
     await intake.file(Reading("s1", (desk.message(f"my token is {CANARY}"),)))
-    intake._remove.assert_not_awaited()
+    intake._around.remove.assert_not_awaited()
 
 
 async def everything_kept(store):

@@ -1,6 +1,7 @@
 """Crossing out an operation's message, and taking messages away."""
 
 import asyncio
+from dataclasses import replace
 from unittest.mock import AsyncMock
 
 from bot.matrix.content import OPERATION
@@ -98,10 +99,12 @@ async def test_other_emojis_other_messages_and_what_has_ended_mean_nothing(desk,
 
 async def test_a_reaction_that_came_while_the_bot_was_away_counts_once(desk, world, homeserver):
     name, event = await slow(desk, world, homeserver)
-    desk.intake._work = AsyncMock()
+    desk.intake._around = replace(desk.intake._around, work=AsyncMock())
     cancel = await react(desk, event)
     await react(desk, event)
-    handed_over = [each.id for call in desk.intake._work.await_args_list for each in call.args[0]]
+    handed_over = [
+        each.id for call in desk.intake._around.work.await_args_list for each in call.args[0]
+    ]
     assert handed_over == [cancel]
     await desk.restart()
     world.clock.flow()

@@ -1,6 +1,7 @@
 """Operations of a process that was killed or stopped, and the next one that finds them."""
 
 import asyncio
+from dataclasses import replace
 from unittest.mock import AsyncMock
 
 from bot.matrix.session import Reading
@@ -11,7 +12,7 @@ from .homeserver import ANN
 
 
 async def test_killed_after_filing_it_runs_at_the_next_start(desk, world, homeserver):
-    desk.intake._work = AsyncMock()
+    desk.intake._around = replace(desk.intake._around, work=AsyncMock())
     await desk.hears("!deploy tiny tiny://ops")
     name = await desk.hears("!ping")
     assert homeserver.shown() == []
