@@ -8,7 +8,7 @@ database's clock is the only one that counts for taking it.
 
 The nine seconds begin before the request, the ten when the database had it: a holder that is cut
 off or frozen has stopped, or is stopped before it does anything more, when another begins. See
-docs/decisions/0006-a-lease-by-row.md.
+docs/decisions/0012-a-lease-by-row.md.
 """
 
 from __future__ import annotations
