@@ -8,6 +8,7 @@ import json
 import os
 import random
 import sqlite3
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ async def test_every_command_ends_once_and_what_is_wanted_runs(crowd):
     await all_told(room, sent, ended)
     assert {"succeeded", "failed", "cancelled"} >= {*ended.values()} >= {"succeeded", "failed"}
     nothing_is_half_done(room)
-    # The audit's chain is proved here: `gantry audit verify` on room.bot.config.
+    await everything_is_on_record(room, sent)
     assert not kept(room, "SELECT id FROM operations WHERE sender = 'keeper'"), "nothing broke"
     await everything_can_be_changed(room, people[0])
     nothing_is_half_done(room)
@@ -137,6 +138,29 @@ async def all_told(room: Room, sent: list[str], ended: dict[str, str]) -> None:
         raise
     calls = {e: [a for a in answers[e] if a.content["m.mentions"]] for e in sent}
     assert {e: len(answers[e]) - len(calls[e]) for e in sent} == dict.fromkeys(sent, 1)
+
+
+async def everything_is_on_record(room: Room, sent: list[str]) -> None:
+    """The chain of the audit holds, and has one record of the end of every command."""
+    assert (await gantry("audit", "verify", room)).startswith("✓ records: ")
+    exported = (await gantry("audit", "export", room)).splitlines()
+    records = [json.loads(line) for line in exported]
+    ends = Counter(each.get("event") for each in records if each["kind"] == "operation")
+    assert {event: ends[event] for event in sent} == dict.fromkeys(sent, 1)
+
+
+async def gantry(*words: str | Room) -> str:
+    """What a command of the command line prints, on a room's bot. It has to succeed."""
+    *command, room = words
+    assert isinstance(room, Room)
+    told = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *map(str, command), "--config", str(room.bot.config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await told.communicate()
+    assert told.returncode == 0, err.decode()
+    return out.decode()
 
 
 def nothing_is_half_done(room: Room) -> None:
