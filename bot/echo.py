@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from bot.matrix.content import transaction_id
+from bot.matrix.slots import first_parts
 from fleet.store.database import Transaction
 
 log = structlog.get_logger()
@@ -34,9 +35,10 @@ class Echo:
             return {}
         found = {}
         for message in await tx.messages.unsaid():
-            event_id = self._heard.get(transaction_id(message.key))
+            first = transaction_id(*first_parts(message.key, message.attempt))
+            event_id = self._heard.get(first)
             if message.event_id is None and event_id is not None:
-                await tx.messages.said(message.key, event_id, None)
+                await tx.messages.said(message.key, event_id, None, message.attempt)
                 found[message.key] = event_id
         self._heard.clear()
         return found
