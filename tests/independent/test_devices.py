@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,11 +58,11 @@ class Twofold:
             connection.close()
 
 
-@pytest.fixture
-async def twofold(
-    js_installed: None, homeserver: Homeserver, tmp_path: Path
+@asynccontextmanager
+async def arranged(
+    homeserver: Homeserver, tmp_path: Path, *, matrix: dict[str, Any] | None = None, **more: Any
 ) -> AsyncIterator[Twofold]:
-    """The bot takes changes from verified sessions alone."""
+    """Somebody with two devices in a room with the bot, until the block ends."""
     name = f"twofold{next(_names)}"
     account = await homeserver.register(name)
     async with JsClient.start() as js:
@@ -68,13 +70,49 @@ async def twofold(
         other = await homeserver.register(name, new_device=True)
         (tmp_path / "nio").mkdir()
         admins = await js.create_room(encrypted=False)
-        matrix = {"require_vouched": True, "admin_room": admins}
+        told_in = {**(matrix or {}), "admin_room": admins}
         async with (
-            opened(homeserver, tmp_path, js, matrix=matrix) as room,
+            opened(homeserver, tmp_path, js, matrix=told_in, **more) as room,
             NioClient.arrive(homeserver.url, other, tmp_path / "nio") as unsigned,
         ):
             await unsigned.join(room.id)
             yield Twofold(room, account, unsigned, admins)
+
+
+@pytest.fixture
+async def twofold(
+    js_installed: None, homeserver: Homeserver, tmp_path: Path
+) -> AsyncIterator[Twofold]:
+    """The bot takes changes from verified sessions alone."""
+    async with arranged(homeserver, tmp_path, matrix={"require_vouched": True}) as made:
+        yield made
+
+
+@pytest.fixture
+async def typed(
+    js_installed: None, homeserver: Homeserver, tmp_path: Path
+) -> AsyncIterator[Twofold]:
+    """What is deployed takes a yes that is typed on a verified device, be it one's own."""
+    approvals = {"deploy": {"requester": True, "typed": True}}
+    place = {"targets": ["stage", "still", "local"], "approvals": approvals}
+    async with arranged(homeserver, tmp_path, environments={"test": place}) as made:
+        yield made
+
+
+async def test_a_typed_approval_counts_from_a_signed_device_alone(typed: Twofold) -> None:
+    room = typed.room
+    deploy = await room.js.send(room.id, "!deploy tiny tiny://smooth")
+    asked = await room.shows(deploy, "waiting")
+    name = asked.content["gantry.operation"]["id"]
+    await room.js.react(room.id, asked.event_id, "👍")
+    unsigned = await typed.says_unsigned(f"!approve {name}")
+    status = await room.says("!status")
+
+    assert "reactions do not count as a yes" in asked.text
+    assert "typed in an encrypted room on a device that you have verified" in unsigned.text
+    assert "Nothing is deployed" in status.text
+    assert "✓ Approved by" in (await room.says(f"!approve {name}")).text
+    assert "tiny is live on stage" in (await room.ends(deploy)).text
 
 
 async def test_a_change_takes_a_signed_device_and_looking_takes_none(twofold: Twofold) -> None:
