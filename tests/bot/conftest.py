@@ -9,6 +9,7 @@ import pytest
 from bot.matrix.outbox import Outbox
 from fleet.store.database import Store
 from tests.fleet.world import Time, World
+from tests.postgres import opened
 
 from .desk import Desk
 from .homeserver import Homeserver
@@ -17,11 +18,15 @@ from .voice import Voice
 StartOutbox = Callable[[Outbox], asyncio.Task[None]]
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(tmp_path / "gantry.db")
-    yield opened
-    await opened.aclose()
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """A state of its own, in either database: what holds for one must hold for the other."""
+    if request.param == "sqlite":
+        made = await Store.open(tmp_path / "gantry.db")
+    else:
+        made = await opened(await request.getfixturevalue("postgres").fresh())
+    yield made
+    await made.aclose()
 
 
 @pytest.fixture

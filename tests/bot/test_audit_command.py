@@ -5,6 +5,7 @@ import json
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,17 @@ from click.testing import CliRunner
 
 from bot.__main__ import gantry
 from domain.chain import Entry
+from fleet.store.database import Store
 
 from .homeserver import ANN, ROOT
 from .test_worker import BOB
+
+
+@pytest.fixture
+async def store(tmp_path):
+    """A file, which can be read and tampered with beside the bot."""
+    async with aclosing(await Store.open(tmp_path / "gantry.db")) as made:
+        yield made
 
 
 @pytest.fixture
