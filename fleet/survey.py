@@ -168,7 +168,8 @@ class Survey:
 
 
 def unknown_service(name: str, known: list[str]) -> UnknownName:
-    """Say that there is no such service, and which there are."""
+    """Say that there is no such service, and which others there are (or were a moment ago)."""
+    known = [each for each in known if each != name]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return UnknownName(f"there is no service `{name}`", hint=f"did you mean `{close[0]}`?")

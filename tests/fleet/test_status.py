@@ -3,6 +3,7 @@
 import pytest
 
 from domain.errors import UnknownName, Unreachable
+from fleet.survey import unknown_service
 
 from .world import spec
 
@@ -47,3 +48,8 @@ async def test_logs_are_the_last_lines_of_each_replica(world):
         (0, "first token after 0.02 s"),
         (1, "first token after 0.02 s"),
     ]
+
+
+def test_a_service_that_was_there_a_moment_ago_is_not_suggested():
+    assert "deploy one" in unknown_service("tiny", ["tiny"]).hint
+    assert unknown_service("tiny", ["tiny", "tinny"]).hint == "did you mean `tinny`?"
