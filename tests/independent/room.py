@@ -51,6 +51,23 @@ class IndependentRoom:
 
         return await self.js.until(self.id, tells, seconds)
 
+    async def meets_the_bot(self) -> None:
+        """Wait until the client sees the bot in the room and has its keys: what it says before that
+        is encrypted for somebody else."""
+        me = self.account.user_id
+
+        def joins(event: Seen) -> bool:
+            member = event.type == "m.room.member" and event.sender == me
+            return member and event.content.get("membership") == "join"
+
+        await self.js.until(self.id, joins)
+        [device] = {
+            str(line["device"]) for line in self.bot.lines() if line["event"] == "logged in"
+        }
+        async with asyncio.timeout(60):
+            while not (await self.js.device_trust(me, device)).known:
+                await asyncio.sleep(0.05)
+
     async def logs(self, event: str, times: int = 1, seconds: float = 60) -> None:
         """Wait until the bot's log has had an event so many times."""
         async with asyncio.timeout(seconds):
@@ -79,6 +96,8 @@ async def opened(
         async with running(BotProcess(folder, config)) as bot:
             ready = IndependentRoom(made, js, bot, account, proxy)
             await ready.logs("joined")
+            if encrypted:
+                await ready.meets_the_bot()
             yield ready
 
 

@@ -144,10 +144,11 @@ async def test_frozen_it_ends_when_it_wakes_and_does_nothing_more(pair: Pair):
     await reached(pair.first, "start")
     commands += [await person.types(room.id, "!ping") for _ in range(3)]
     os.kill(pair.first.pid, signal.SIGSTOP)
-    sent, steps = list(pair.proxies[0].sent), pair.first.said().count("step")
     await logged(pair.second, "acting", seconds=15)
     await pair.check(commands)
 
+    # by now what was on its way when it froze has arrived
+    sent, steps = list(pair.proxies[0].sent), pair.first.said().count("step")
     os.kill(pair.first.pid, signal.SIGCONT)
     assert await pair.first.wait() == 1
     assert "one of them may act now" in pair.first.log.read_text()
