@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,19 +14,22 @@ import aiohttp
 
 from bot.clock import SystemClock
 from commands.access import Permit, permit
+from commands.replies import Block
 from commands.rooms import RoomBook
 from commands.verb import Deps
 from deployers.protocol import Tools
 from deployers.rehearsal import KIND, Memory, Role
 from deployers.rehearsal_scripts import scenes
-from domain.access import Environment, Policy, Subjects
+from domain.access import Environment, Policy
 from domain.operations import Operation, operation_id
 from domain.people import Role as Rank
 from domain.readiness import FirstToken
 from domain.replicas import Phase, ReplicaId
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
+from domain.subjects import Subjects
 from fleet.cancellations import Cancellations
+from fleet.decisions import Decisions
 from fleet.fleet import Fleet
 from fleet.keeper import Keeper
 from fleet.store.database import Store
@@ -81,7 +84,19 @@ def _stage(folder: Path, store: Store, http: aiohttp.ClientSession) -> FleetStag
     )
     models = Models(endpoints, http, Timeouts(), clock, random.Random(0))  # noqa: S311
     book = RoomBook(policy)
-    deps = Deps(fleet, models, store, cancellations, book, clock, clock.now(), "bench", "!")
+    deps = Deps(
+        fleet=fleet,
+        models=models,
+        store=store,
+        cancellations=cancellations,
+        decisions=Decisions(store, clock),
+        voice=_Mute(),
+        rooms=book,
+        clock=clock,
+        started_at=clock.now(),
+        version="bench",
+        prefix="!",
+    )
     keeper = Keeper(store, fleet, _unfiled, clock, every=30.0)
     asked = Operation(operation_id("$1"), "$1", _ROOM, _ASKER, "status", clock.now(), changes=False)
     return FleetStage(folder, deps, keeper, permit(asked, Rank.VIEWER, policy))
@@ -106,6 +121,15 @@ def _remember(folder: Path, specs: Iterable[ServiceSpec]) -> None:
             for number in range(placement.replicas):
                 replica = ReplicaId(spec.name, spec.revision, number)
                 memories[placement.target].note(replica, ready)
+
+
+class _Mute:
+    """There is no room to tell anything."""
+
+    async def say(
+        self, about: Operation, part: str, blocks: Sequence[Block], mention: Sequence[str] = ()
+    ) -> None:
+        raise AssertionError("nothing is said here")
 
 
 async def _unasked(url: str, name: str) -> FirstToken | None:
