@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,19 +49,21 @@ def _all(found: Sequence[ServiceStatus]) -> list[Block]:
     """A row each. Of more than one looks through: how many there are of each kind, then first those
     that somebody should look at."""
     head = ("service", "ready", "on", "model", "revision", "")
+    marked = [(_mark(each), each) for each in found]
     if len(found) <= A_GLANCE:
-        return [Table(head, tuple(map(_row, found)))]
-    marks = [_mark(each) for each in found]
-    kinds = [f"{marks.count(mark)} {kind}" for mark, kind in KINDS.items() if mark in marks]
-    order = sorted(found, key=lambda each: list(KINDS).index(_mark(each)))
+        return [Table(head, tuple(_row(*each) for each in marked))]
+    counts = Counter(mark for mark, _ in marked)
+    kinds = [f"{counts[mark]} {kind}" for mark, kind in KINDS.items() if counts[mark]]
+    urgency = {mark: number for number, mark in enumerate(KINDS)}
+    order = sorted(marked, key=lambda each: urgency[each[0]])
     summary = f"{len(found)} services: {', '.join(kinds)}. `!status NAME` tells more of one"
-    return [summary, Table(head, tuple(map(_row, order)))]
+    return [summary, Table(head, tuple(_row(*each) for each in order))]
 
 
-def _row(each: ServiceStatus) -> tuple[str, ...]:
+def _row(mark: str, each: ServiceStatus) -> tuple[str, ...]:
     spec = each.wanted.spec
     note = f"`{each.busy_with}` is changing it" if each.busy_with else each.trouble
-    ready = f"{_mark(each)} {each.ready}/{spec.replicas}"
+    ready = f"{mark} {each.ready}/{spec.replicas}"
     return (spec.name, ready, spec.where, str(spec.source), spec.revision, note)
 
 

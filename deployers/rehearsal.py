@@ -100,6 +100,7 @@ class RehearsalDeployer:
     def __init__(self, name: str, settings: RehearsalTarget, home: Path, clock: Clock) -> None:
         self._name, self._settings, self._clock = name, settings, clock
         self._memory = Memory(home)
+        self._seen: dict[str, tuple[Roles, tuple[Replica, ...]]] = {}
 
     async def inspect(self) -> TargetFacts:
         """Always reachable."""
@@ -107,9 +108,12 @@ class RehearsalDeployer:
         return TargetFacts(self._name, "rehearsal", reachable=True, note=note)
 
     async def observe(self, service: str) -> Observed:
-        """Look into the memory."""
-        roles = self._memory.recall(service).items()
-        replicas = tuple(self._replica(replica, role) for replica, role in roles)
+        """Look into the memory. Roles that are as they were look as they did."""
+        roles = self._memory.recall(service)
+        known, replicas = self._seen.get(service, (_NOBODY, ()))
+        if known is not roles:
+            replicas = tuple(self._replica(replica, role) for replica, role in roles.items())
+            self._seen[service] = roles, replicas
         return Observed(service, self._name, self._clock.now(), replicas)
 
     def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
