@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.matrix.content import Content
 from bot.matrix.gestures import Reaction
 from domain.expiries import Expiry, moment, span, until
-from domain.operations import Operation, operation_id
+from domain.operations import Operation
 from fleet.store.database import Transaction
 
 
@@ -31,22 +31,13 @@ def question(expiry: Expiry, now: datetime, prefix: str) -> Content:
 
 async def kept(reaction: Reaction, tx: Transaction) -> Operation | None:
     """A 👍 under the question about a service that nobody has answered yet keeps it."""
-    if not reaction.keeps:
+    if not reaction.agrees:
         return None
     message = await tx.messages.by_event(reaction.room, reaction.to)
     expiry = await tx.expiries.asked_by(message.key) if message else None
     if expiry is None or not expiry.asked:
         return None
-    return Operation(
-        id=operation_id(reaction.event_id),
-        origin=reaction.event_id,
-        room=reaction.room,
-        sender=reaction.sender,
-        text=f"keep {expiry.service}",
-        said_at=reaction.at,
-        changes=False,
-        quiet=True,
-    )
+    return reaction.saying(f"keep {expiry.service}")
 
 
 def _content(text: str, mention: str | None = None) -> Content:

@@ -96,16 +96,7 @@ async def _gesture(reaction: Reaction, tx: Transaction) -> Operation | None:
     about = await tx.operations.get(message.operation) if message and message.operation else None
     if about is None or about.state.ended or (verb := _meant(reaction, about)) is None:
         return None
-    return Operation(
-        id=operation_id(reaction.event_id),
-        origin=reaction.event_id,
-        room=reaction.room,
-        sender=reaction.sender,
-        text=f"{verb} {about.id}",
-        said_at=reaction.at,
-        changes=False,
-        quiet=True,
-    )
+    return reaction.saying(f"{verb} {about.id}")
 
 
 def _meant(reaction: Reaction, about: Operation) -> str | None:

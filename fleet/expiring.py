@@ -9,7 +9,8 @@ import structlog
 
 from domain.clock import Clock
 from domain.expiries import Due, Expiry
-from domain.operations import EXPIRING, Operation, operation_id
+from domain.operations import EXPIRING, Operation
+from fleet.errands import errand
 from fleet.store.database import Store, Transaction
 from fleet.store.messages import Content, Message, key_of
 from fleet.store.services import Wanted
@@ -71,7 +72,7 @@ class Expiring:
                 case Due.ANSWERED:
                     said = await self._answered(tx, expiry, wanted, now)
                 case Due.REMOVE if not await _busy(tx, name):
-                    removal = expire(wanted, now)
+                    removal = errand(EXPIRING, "expire", wanted, now)
         if said is not None:
             self._say(said)
         if removal is not None:
@@ -93,22 +94,6 @@ class Expiring:
         if asked is None:  # forgotten with the operation it belonged to
             return None
         return await tx.messages.want(asked.key, asked.room, self._words(settled, now))
-
-
-def expire(wanted: Wanted, now: datetime) -> Operation:
-    """The operation that removes a service whose time is over."""
-    name = wanted.spec.name
-    origin = f"{EXPIRING}:{name}:{now.isoformat()}"
-    return Operation(
-        id=operation_id(origin),
-        origin=origin,
-        room=wanted.room,
-        sender=EXPIRING,
-        text=f"expire {name}",
-        said_at=now,
-        changes=True,
-        service=name,
-    )
 
 
 async def _busy(tx: Transaction, name: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
 from domain.clock import Clock
 from domain.errors import OpsError
-from domain.operations import KEEPER, Operation, operation_id
+from domain.operations import KEEPER, Operation
+from fleet.errands import errand
 from fleet.fleet import Fleet
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -109,25 +109,9 @@ class Keeper:
             return
         self._patience[key] = patience.after_attempt(now)
         log.info("repair", service=name, missing=missing, why=why, attempt=patience.attempts + 1)
-        await self._file(repair(wanted, self._clock.now()))
+        await self._file(errand(SENDER, "repair", wanted, self._clock.now()))
 
     def _forgive(self, key: tuple[str, str]) -> None:
         patience = self._patience.get(key)
         if patience is not None and patience.outlived(self._clock.monotonic()):
             del self._patience[key]
-
-
-def repair(wanted: Wanted, now: datetime) -> Operation:
-    """The operation that brings back a service's missing replicas."""
-    name = wanted.spec.name
-    origin = f"{SENDER}:{name}:{now.isoformat()}"
-    return Operation(
-        id=operation_id(origin),
-        origin=origin,
-        room=wanted.room,
-        sender=SENDER,
-        text=f"repair {name}",
-        said_at=now,
-        changes=True,
-        service=name,
-    )

@@ -8,16 +8,13 @@ from datetime import datetime
 
 from bot.matrix.crypto.encoding import mapping
 from bot.matrix.inbound import Event, said_at, since_joining, text_of
+from domain.operations import Operation, operation_id
 
 _STOP, _YES, _NO = frozenset("❌🛑✖"), frozenset("👍✅✔"), frozenset("👎")
 _SKIN = dict.fromkeys(range(0x1F3FB, 0x1F400))
-"""Skin tones, which clients put behind a hand."""
+"""Fitzpatrick modifiers (Unicode TR 51): skin tones, which people's pickers put behind a hand."""
 _EMOJI_STYLE = "\ufe0f"
 """Clients put it behind an emoji or leave it out."""
-
-_KEEP = "👍"
-_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
-"""Fitzpatrick modifiers (Unicode TR 51), which people's pickers add to a hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,22 @@ class Reaction:
         """Whether it says no."""
         return self._plain in _NO
 
+    def saying(self, text: str) -> Operation:
+        """The command it stands for, given without a word."""
+        return Operation(
+            id=operation_id(self.event_id),
+            origin=self.event_id,
+            room=self.room,
+            sender=self.sender,
+            text=text,
+            said_at=self.at,
+            changes=False,
+            quiet=True,
+        )
+
     @property
     def _plain(self) -> str:
         return self.key.replace(_EMOJI_STYLE, "").translate(_SKIN)
-
-    @property
-    def keeps(self) -> bool:
-        """Whether it says yes to a question."""
-        return self.key.replace(_EMOJI_STYLE, "").translate(_SKIN_TONES) == _KEEP
 
 
 @dataclass(frozen=True, slots=True)

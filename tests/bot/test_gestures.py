@@ -52,7 +52,7 @@ def test_some_emojis_mean_stop_however_a_client_writes_them(key, stops):
 )
 def test_a_thumb_says_yes_whatever_its_colour(key, keeps):
     (reaction,) = reactions([reacted(key=key)], ROOM, ME)
-    assert reaction.keeps is keeps
+    assert reaction.agrees is keeps
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from domain.operations import State
 from domain.people import Person, Role, Unknown
 from domain.rules import NamedRole, Rule
 from domain.subjects import Subjects
-from fleet.keeper import repair
+from fleet.errands import errand
+from fleet.keeper import SENDER
 from tests.fleet.world import until
 
 from .homeserver import ANN, OTHER, ROOM
@@ -253,7 +254,7 @@ async def test_what_was_deployed_into_another_environment_is_repaired_there(desk
     await desk.says("!deploy shop tiny://ops --environment prod", sender=ROOT)
     async with world.store.transaction() as tx:
         wanted = await tx.services.get("shop")
-    operation = repair(wanted, world.clock.now())
+    operation = errand(SENDER, "repair", wanted, world.clock.now())
     await desk.intake.file_own(operation)
     assert (await desk.ends(operation.id)).state is State.SUCCEEDED
 
