@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from domain.engines import EngineName
 from domain.sources import ModelSource
 
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -16,9 +17,12 @@ container and Kubernetes names, which end at 63."""
 
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 
-EngineName = Literal["llamacpp"]
-
 Gpu = Literal["auto", "none"] | Annotated[int, Field(ge=1, le=64)]
+
+Image = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][A-Za-z0-9_./:@-]{0,254}$")]
+"""A reference to a container image: `vllm/vllm-openai:v0.11.0`, with a digest or without."""
+
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
 MAX_REPLICAS = 64
 """More than this in one placement is a typo, not a wish."""
@@ -43,6 +47,12 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
     """Tokens one conversation may hold; None takes what the model was trained for."""
     settings: tuple[tuple[str, str], ...] = ()
     """Engine settings from `--set key=value`, sorted by key; the engine says which it knows."""
+    image: Image | None = None
+    """The container image instead of the engine's own; None leaves the choice to the target."""
+    env: tuple[tuple[EnvName, str], ...] = ()
+    """Environment variables of its replicas, sorted by name. No secrets: people see them."""
+    compose: bool = False
+    """Whether its replicas are Compose projects, also on a target that does not ask for it."""
     restarts: int = 0
     """Raised by `!restart`, so that a restart is an ordinary rollout to a new revision (what
     the `restartedAt` annotation does for a Kubernetes deployment)."""
@@ -59,7 +69,7 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("a target is named twice")
         return value
 
-    @field_validator("settings")
+    @field_validator("settings", "env")
     @classmethod
     def _sorted(cls, value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         return tuple(sorted(value))

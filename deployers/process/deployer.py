@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from deployers import steps
+from deployers.engines import llamacpp
 from deployers.process import launch, logfile, machine, provenance, weights
 from deployers.process.checksums import identity
 from deployers.process.children import Children
@@ -228,7 +229,7 @@ class ProcessDeployer:
         if want.engine not in _ENGINES:
             raise Unsupported(f"a process target does not run {want.engine}", hint="use llamacpp")
         weights.check(want.source)
-        if launch.tuning(want).port and want.replicas_on(self._name) > 1:
+        if llamacpp.tuning(want).port and want.replicas_on(self._name) > 1:
             raise Unsupported("one port serves one replica", hint="leave `port` out")
         if isinstance(want.gpu, int) and want.gpu > len(facts.gpus):
             raise Unsupported(

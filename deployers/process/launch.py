@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import Unsupported
+from deployers.engines.llamacpp import Tuning, per_conversation, tuning
 from domain.fit import Need
 from domain.services import ServiceSpec
 
-MAX_DEFAULT_CONTEXT = 8192
-"""Tokens a conversation gets when the spec leaves it open, to bound memory. Ask for more by
-`context`."""
-
-_UNKNOWN_CONTEXT = 2048
 _ENGINE = 40 * 1000 * 1000
 """Bytes of a server without its model: 36 MB were measured with the smallest one."""
 _SMALL = 64 * 1024 * 1024
-_RANGES = {"parallel": (1, 256), "threads": (1, 1024), "port": (1, 65_535), "batch": (32, 16_384)}
 _PROGRAM = Path(__file__).with_name("serve_gguf.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """The engine settings of a spec, checked. None and 0 leave the choice to us."""
-
-    parallel: int = 4
-    threads: int | None = None
-    port: int = 0
-    batch: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +37,6 @@ class Host:
     cpus: int
     threads: int = 0
     """What the target's configuration allows a replica; 0 takes half the processors."""
-
-
-def tuning(spec: ServiceSpec) -> Tuning:
-    """The spec's settings as numbers.
-
-    Raises Unsupported, naming the known ones, for a setting the engine does not have or a value
-    it cannot take.
-    """
-    found = Tuning()
-    for key, value in spec.settings:
-        if key not in _RANGES:
-            raise Unsupported(f"llama.cpp here has no setting `{key}`", hint=_nearest(key))
-        low, high = _RANGES[key]
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            raise Unsupported(
-                f"{key}={value} is out of range", hint=f"{key} is a number from {low} to {high}"
-            )
-        found = replace(found, **{key: int(value)})
-    return found
 
 
 def command(spec: ServiceSpec, model: ModelFile, host: Host, folder: Path) -> tuple[str, ...]:
@@ -107,8 +71,7 @@ def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
 
 
 def _tokens(spec: ServiceSpec, model: ModelFile, tuned: Tuning) -> int:
-    context = spec.context or min(model.context or _UNKNOWN_CONTEXT, MAX_DEFAULT_CONTEXT)
-    return context * tuned.parallel
+    return per_conversation(spec, model.context) * tuned.parallel
 
 
 def _threads(tuned: Tuning, model: ModelFile, host: Host) -> int:
@@ -117,9 +80,3 @@ def _threads(tuned: Tuning, model: ModelFile, host: Host) -> int:
     if model.size < _SMALL:
         return 1  # a tiny model spends longer on handing work between threads than on the work
     return host.threads or max(1, host.cpus // 2)
-
-
-def _nearest(key: str) -> str:
-    close = get_close_matches(key, _RANGES, n=1)
-    known = f"it has {', '.join(_RANGES)}"
-    return f"did you mean `{close[0]}`? {known}" if close else known

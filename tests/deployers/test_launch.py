@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from deployers.engines import llamacpp
+from deployers.engines.llamacpp import Tuning
 from deployers.process import launch
-from deployers.process.launch import Host, ModelFile, Tuning
+from deployers.process.launch import Host, ModelFile
 from domain.errors import Unsupported
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
@@ -97,7 +99,7 @@ def test_with_a_graphics_card_llama_cpp_decides_how_much_goes_there(gpu: object)
 
 
 def test_settings_left_out_are_left_to_us():
-    assert launch.tuning(spec()) == Tuning(parallel=4, threads=None, port=0, batch=512)
+    assert llamacpp.tuning(spec()) == Tuning(parallel=4, threads=None, port=0, batch=512)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,13 @@ def test_settings_left_out_are_left_to_us():
 )
 def test_a_value_out_of_range_names_the_range(key: str, value: str):
     with pytest.raises(Unsupported) as caught:
-        launch.tuning(spec({key: value}))
+        llamacpp.tuning(spec({key: value}))
 
     assert caught.value.hint.startswith(f"{key} is a number from ")
 
 
 def test_an_unknown_setting_names_the_nearest_and_all():
     with pytest.raises(Unsupported) as caught:
-        launch.tuning(spec({"thread": "2"}))
+        llamacpp.tuning(spec({"thread": "2"}))
 
     assert caught.value.hint == "did you mean `threads`? it has parallel, threads, port, batch"

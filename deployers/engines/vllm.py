@@ -1,0 +1,74 @@
+"""vLLM's OpenAI server. Options as in `vllm serve --help` (0.11). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deployers.engines.numbers import number, unknown
+from deployers.engines.preset import Hardware, Start, Weights
+from domain.errors import Unsupported
+from domain.services import ServiceSpec
+
+_PORT = 8000
+_SHARED_MEMORY = 8 << 30
+"""Bytes; its workers hand tensors to each other there, and Docker's 64 MB are too few."""
+
+_NUMBERS = {"port": (1, 65_535), "parallel": (1, 1024)}
+_WORDS = {
+    "dtype": "--dtype",
+    "quantization": "--quantization",
+    "gpu-memory": "--gpu-memory-utilization",
+    "kv-cache-dtype": "--kv-cache-dtype",
+    "chat-template": "--chat-template",
+}
+_KNOWN = {**_NUMBERS, **_WORDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Vllm:
+    """Serves whole repositories, and needs a card unless the target names an image for none."""
+
+    images: Mapping[Hardware, str] = field(
+        default_factory=lambda: {"cuda": "vllm/vllm-openai:latest"}
+    )
+    keeps: str = "huggingface"
+
+    def check(self, spec: ServiceSpec) -> None:
+        """Repositories and directories."""
+        for key, value in spec.settings:
+            if key in _NUMBERS:
+                number(key, value, _NUMBERS[key])
+            elif key not in _WORDS:
+                raise unknown("vLLM", key, _KNOWN)
+        source = spec.source
+        if source.scheme not in ("hf", "path"):
+            raise Unsupported(
+                f"vLLM does not load {source.scheme}://",
+                hint="write hf://org/repo or path:/models/x",
+            )
+        if source.scheme == "hf" and source.file is not None:
+            raise Unsupported(
+                f"vLLM serves whole repositories, and {source} names a file",
+                hint=f"write hf://{source.repository}, or leave `--engine` out for a GGUF file",
+            )
+
+    def start(self, spec: ServiceSpec, weights: Weights, hardware: Hardware) -> Start:
+        """It fetches a repository by itself, and says so in its log."""
+        said = dict(spec.settings)
+        revision = spec.source.revision if spec.source.scheme == "hf" else None
+        command = (
+            *("--model", weights.path, "--served-model-name", spec.name),
+            *("--host", "0.0.0.0", "--port", str(_PORT)),  # noqa: S104
+            *(("--revision", revision) if revision else ()),
+            *(("--max-model-len", str(spec.context)) if spec.context else ()),
+            *(("--max-num-seqs", said["parallel"]) if "parallel" in said else ()),
+            *(("--tensor-parallel-size", str(spec.gpu)) if isinstance(spec.gpu, int) else ()),
+            *(
+                word
+                for key, option in _WORDS.items()
+                if key in said
+                for word in (option, said[key])
+            ),
+        )
+        return Start(command, _PORT, {"HF_HOME": f"/models/{self.keeps}"}, _SHARED_MEMORY)
