@@ -21,6 +21,8 @@ COMMIT = "commit"
 IMAGE = "image"
 """With its digest."""
 ENGINE = "engine"
+HARDWARE = "hardware"
+"""What it computes on, and why if that is not what was asked for first."""
 COMMAND = "command"
 """The whole command line of one replica; it names that replica's own folder."""
 

@@ -123,3 +123,6 @@ class TargetFacts:
     disk_free: int | None = None
     """Bytes, where models are kept."""
     gpus: tuple[Gpu, ...] = field(default=())
+    no_cards: str | None = None
+    """Why replicas cannot have graphics cards there, where that is known. `gpus` may also be
+    empty because nobody could count them."""

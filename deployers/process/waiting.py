@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deployers.patience import Patience
 from deployers.process import logfile
 from deployers.process.children import Children
 from deployers.process.diagnosis import diagnose
@@ -15,32 +16,6 @@ from domain.replicas import Phase
 
 _SHORTEST_LOOK = 0.05
 _LONGEST_LOOK = 0.25
-_BUDGETS_IN_ALL = 10
-
-
-class Patience:
-    """Runs out a budget after the last sign of progress, and ten budgets after the first."""
-
-    def __init__(self, budget: float, clock: Clock) -> None:
-        self._budget, self._clock = budget, clock
-        self._begun = self._moved = clock.monotonic()
-        self._sign: object = None
-
-    def sees(self, sign: object) -> None:
-        """Note how far things are; anything but the same again is progress."""
-        if sign != self._sign:
-            self._sign, self._moved = sign, self._clock.monotonic()
-
-    @property
-    def spent(self) -> float:
-        """Seconds since the beginning."""
-        return self._clock.monotonic() - self._begun
-
-    @property
-    def over(self) -> bool:
-        """True when nothing is left of it."""
-        idle = self._clock.monotonic() - self._moved
-        return idle > self._budget or self.spent > self._budget * _BUDGETS_IN_ALL
 
 
 class Waiting:

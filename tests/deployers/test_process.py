@@ -19,12 +19,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from deployers.patience import Patience
 from deployers.process import launch, machine, serve_gguf
 from deployers.process.children import Children, environment
 from deployers.process.deployer import ProcessDeployer
 from deployers.process.machine import read_gpus
 from deployers.process.records import Folder, Taken
-from deployers.process.waiting import Patience
 from domain.errors import Unhealthy, Unsupported
 from domain.progress import Progress
 from domain.replicas import Gpu, Observed, Phase, ReplicaId, TargetFacts

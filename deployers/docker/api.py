@@ -1,0 +1,283 @@
+"""The engine's API for asyncio: docker-py in threads of the target's own, errors translated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Literal, TypeVar
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from deployers.docker.client import bindings, connected, host_config
+from deployers.docker.connection import Connection, Way
+from deployers.docker.container import Container
+from deployers.docker.shelf import Mount
+from deployers.docker.streams import streamed
+from domain.errors import OpsError
+from domain.replicas import Gpu
+
+Result = TypeVar("Result")
+
+KEPT_UP: Any = {"Name": "unless-stopped", "MaximumRetryCount": 0}
+"""The restart policy of a replica that was ready once."""
+
+CONFLICT = 409
+"""The status of a no that comes from what is there already."""
+
+CALLS = 8
+"""Calls to one engine at once; more wait. A slow engine takes none of another's threads."""
+
+_BROKEN = (DockerException, requests.RequestException, OSError)
+
+
+class Gone(Exception):
+    """What was asked about is not there (404)."""
+
+
+class Answer(OpsError):
+    """An engine's no. `status` is HTTP's."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Api:
+    """One engine, by one connection."""
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self._connection = connection
+        self._threads = ThreadPoolExecutor(CALLS, thread_name_prefix=f"docker-{name}")
+        self._client: tuple[Way, docker.APIClient] | None = None
+        self._connecting = asyncio.Lock()
+
+    async def info(self) -> Mapping[str, Any]:
+        """What the engine says of itself and its host."""
+        return await self._call(lambda client: client.info())
+
+    async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
+        """Every container with these labels, whatever became of it, each looked at whole."""
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        found = await self._call(
+            lambda client: client.containers(all=True, filters={"label": wanted})
+        )
+        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in found))
+        return [each for each in looked if each is not None]
+
+    async def container(self, name: str) -> Mapping[str, Any]:
+        """One container, by name or id. Raises Gone."""
+        return await self._call(lambda client: client.inspect_container(name))
+
+    async def image(self, name: str) -> Mapping[str, Any] | None:
+        """An image that is there; None for one that is not."""
+        try:
+            return await self._call(lambda client: client.inspect_image(name))  # type: ignore[no-untyped-call]
+        except Gone:
+            return None
+
+    async def any_image(self) -> str | None:
+        """Some image that is there, for a container that is never started."""
+        found = await self._call(lambda client: client.images(quiet=True))
+        return str(found[0]) if found else None
+
+    async def pull(self, name: str, login: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
+        """Fetch an image, telling what the engine tells of each layer. Raises Answer."""
+        client = await self._open()
+
+        def begin() -> Iterator[Mapping[str, Any]]:
+            return iter(client.pull(name, stream=True, decode=True, auth_config=dict(login)))
+
+        async for news in self._stream(begin):
+            if "error" in news:
+                raise Answer(500, str(news["error"]))
+            yield news
+
+    async def create(self, wanted: Container) -> str:
+        """Make a container and return its id. Raises Answer."""
+
+        def make(client: docker.APIClient) -> str:
+            made = client.create_container(
+                wanted.image,
+                list(wanted.command) or None,
+                name=wanted.name,
+                environment=dict(wanted.environment),
+                labels=dict(wanted.labels),
+                ports=[wanted.port],
+                host_config=host_config(client, wanted),
+                use_config_proxy=False,
+            )
+            return str(made["Id"])
+
+        return await self._call(make, settle=True)
+
+    async def create_shelf(
+        self, name: str, image: str, mounts: Iterable[Mount], labels: dict[str, str]
+    ) -> str:
+        """Make a container that is never started, to reach what it mounts. Raises Answer."""
+
+        def make(client: docker.APIClient) -> str:
+            config = client.create_host_config(mounts=bindings(mounts), network_mode="none")
+            made = client.create_container(
+                image,
+                ["true"],
+                name=name,
+                labels=labels,
+                host_config=config,
+                use_config_proxy=False,
+            )
+            return str(made["Id"])
+
+        return await self._call(make, settle=True)
+
+    async def start(self, name: str) -> None:
+        """Start a container that was made. Raises Answer."""
+        await self._call(lambda client: client.start(name), settle=True)
+
+    async def keep_up(self, name: str) -> None:
+        """Have the engine start it again from now on, whenever it or the host went down."""
+        await self._call(lambda client: client.update_container(name, restart_policy=KEPT_UP))
+
+    async def stop(self, name: str, patience: int) -> None:
+        """End it, by force after so many seconds. One that is gone or ended is fine."""
+        with suppress(Gone):
+            await self._call(lambda client: client.stop(name, timeout=patience), settle=True)
+
+    async def remove(self, name: str) -> None:
+        """Take it away, running or not, with its anonymous volumes. One that is gone is fine."""
+
+        try:
+            await self._call(
+                lambda client: client.remove_container(name, force=True, v=True), settle=True
+            )
+        except Gone:
+            return
+        except Answer as answer:
+            if answer.status != CONFLICT:  # somebody is taking it away already
+                raise
+
+    async def put(self, name: str, folder: str, tar: bytes) -> None:
+        """Unpack a tar into a folder of a container. Raises Gone or Answer."""
+        await self._call(lambda client: client.put_archive(name, folder, tar), settle=True)
+
+    async def get(self, name: str, path: str, most: int) -> tuple[Mapping[str, Any], bytes]:
+        """(what its file system says of a path, the first bytes of a tar of it). Raises Gone."""
+
+        def fetch(client: docker.APIClient) -> tuple[Mapping[str, Any], bytes]:
+            stream, stat = client.get_archive(name, path)
+            taken = bytearray()
+            for chunk in stream:
+                taken += chunk
+                if len(taken) >= most:
+                    break
+            stream.close()
+            return stat, bytes(taken[:most])
+
+        return await self._call(fetch)
+
+    async def last_words(self, name: str, lines: int) -> list[str]:
+        """The last lines it wrote, oldest first. Raises Gone."""
+        text = await self._call(lambda client: client.logs(name, tail=lines))
+        return [] if not lines else str(text, "utf-8", "replace").splitlines()
+
+    async def log(
+        self, name: str, tail: int | Literal["all"], since: float | None
+    ) -> AsyncIterator[bytes]:
+        """What it wrote and goes on to write, each line with its time before it. Raises Gone."""
+        client = await self._open()
+
+        def begin() -> Iterator[bytes]:
+            stream: Iterator[bytes] = client.logs(
+                name, stream=True, follow=True, timestamps=True, tail=tail, since=since
+            )
+            return stream
+
+        async for chunk in self._stream(begin):
+            yield chunk
+
+    async def run(self, name: str, command: list[str]) -> tuple[int, str]:
+        """Run something inside it: (exit code, what it wrote). Raises Gone or Answer."""
+
+        def execute(client: docker.APIClient) -> tuple[int, str]:
+            made = client.exec_create(name, command)
+            said = client.exec_start(made["Id"])
+            code = client.exec_inspect(made["Id"])["ExitCode"]
+            return int(code), str(said, "utf-8", "replace")
+
+        return await self._call(execute)
+
+    async def events(self, since: int, **labels: str) -> AsyncIterator[Mapping[str, Any]]:
+        """What happens to containers with these labels, from a moment on (seconds, epoch)."""
+        client = await self._open()
+        filters = {"type": "container", "label": [f"{k}={v}" for k, v in labels.items()]}
+
+        def begin() -> Iterator[Mapping[str, Any]]:
+            stream: Iterator[Mapping[str, Any]] = client.events(
+                since=since, filters=filters, decode=True
+            )
+            return stream
+
+        async for event in self._stream(begin):
+            yield event
+
+    async def cards(self) -> tuple[Gpu, ...] | None:
+        """The host's graphics cards, asked beside the engine; None where that cannot be."""
+        return await self._connection.cards()
+
+    async def aclose(self) -> None:
+        """Let go of the engine, then of the way to it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._client:
+            self._client[1].close()
+        await self._connection.aclose()
+
+    async def _if_there(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            return await self.container(name)
+        except Gone:
+            return None
+
+    async def _call(
+        self, ask: Callable[[docker.APIClient], Result], *, settle: bool = False
+    ) -> Result:
+        """Ask in a thread. With `settle` somebody who stops waiting waits for the answer all the
+        same, so that nothing happens behind their back."""
+        client = await self._open()
+        asked = asyncio.get_running_loop().run_in_executor(self._threads, ask, client)
+        try:
+            return await (asyncio.shield(asked) if settle else asked)
+        except asyncio.CancelledError:
+            if settle:
+                await asyncio.wait([asked])
+            raise
+        except _BROKEN as error:
+            raise await self._translated(error) from error
+
+    async def _stream(self, begin: Callable[[], Iterator[Result]]) -> AsyncIterator[Result]:
+        try:
+            async for each in streamed(begin):
+                yield each
+        except _BROKEN as error:
+            raise await self._translated(error) from error
+
+    async def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, (NotFound, ImageNotFound)) and error.explanation:
+            return Gone(error.explanation)
+        if isinstance(error, APIError) and error.status_code is not None:
+            return Answer(error.status_code, str(error.explanation or error))
+        return await self._connection.explain(error)
+
+    async def _open(self) -> docker.APIClient:
+        async with self._connecting:
+            way = await self._connection.open()
+            if self._client is None or self._client[0] != way:
+                loop = asyncio.get_running_loop()
+                try:
+                    client = await loop.run_in_executor(self._threads, connected, way)
+                except _BROKEN as error:
+                    raise await self._connection.explain(error) from error
+                self._client = (way, client)
+            return self._client[1]

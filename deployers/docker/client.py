@@ -1,0 +1,71 @@
+"""docker-py's client: made so that nothing of our environment reaches it, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import docker
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.tls import TLSConfig
+from docker.types import DeviceRequest, LogConfig, Mount
+from docker.utils import version_lt
+
+from deployers.docker import shelf
+from deployers.docker.connection import Way
+from deployers.docker.container import Container
+from domain.errors import Refused
+
+PATIENCE = 30
+"""Seconds an engine may take to answer one call, whatever the call does meanwhile."""
+
+_OLDEST = "1.25"
+_LOG = {"max-size": "64m", "max-file": "2"}
+
+
+def connected(way: Way) -> docker.APIClient:
+    """A client that speaks the newest version both know, and is deaf to our environment.
+
+    docker-py asks for the version while it is made, before it can be told not to heed proxies and
+    CA bundles of the environment; so it is made twice.
+    """
+    asked = _client(way, DEFAULT_DOCKER_API_VERSION).version(api_version=False)
+    theirs = str(asked["ApiVersion"])
+    older = version_lt(theirs, DEFAULT_DOCKER_API_VERSION)
+    if version_lt(theirs, _OLDEST):
+        raise Refused(f"the engine is too old: it speaks API {theirs}", hint="Docker 1.13 or newer")
+    return _client(way, theirs if older else DEFAULT_DOCKER_API_VERSION)
+
+
+def _client(way: Way, version: str) -> docker.APIClient:
+    tls: TLSConfig | bool = False
+    if way.certificates:
+        own = (str(way.certificates.cert), str(way.certificates.key))
+        tls = TLSConfig(client_cert=own, ca_cert=str(way.certificates.ca), verify=True)
+    client = docker.APIClient(way.url, version=version, timeout=PATIENCE, tls=tls)
+    client.trust_env = False
+    return client
+
+
+def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
+    """What an engine is told of a container's place on its host.
+
+    It is not to be started again by the engine, until it was ready once: a replica that dies while
+    it starts is a failure, not a loop.
+    """
+    cards = [DeviceRequest(count=wanted.gpus, capabilities=[["gpu"]])] if wanted.gpus else None
+    address, port = wanted.publish
+    config: dict[str, Any] = client.create_host_config(
+        port_bindings={wanted.port: (address, port or None)},
+        mounts=bindings(wanted.mounts),
+        device_requests=cards,
+        shm_size=wanted.shared_memory,
+        log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
+        security_opt=["no-new-privileges"],
+    )
+    return config
+
+
+def bindings(mounts: Iterable[shelf.Mount]) -> list[Mount]:
+    """Mounts as the engine takes them. Not as `-v`: that makes a missing folder of the host."""
+    return [Mount(m.target, m.source, type=m.kind, read_only=m.read_only) for m in mounts]

@@ -1,0 +1,101 @@
+"""From a spec to the container that serves it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deployers.docker.shelf import Mount, Shelf
+from deployers.engines.preset import Engine, Hardware
+from domain.made_of import MadeOf
+from domain.replicas import ReplicaId
+from domain.services import ServiceSpec
+
+SERVICE, REVISION, OPERATION = "gantry.service", "gantry.revision", "gantry.operation"
+REPLICA, HARDWARE, MADE_OF = "gantry.replica", "gantry.hardware", "gantry.made-of"
+PORT = "gantry.port"
+"""Labels by which what runs is found and understood again."""
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container, before it is made."""
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    port: int
+    """What it listens on, inside."""
+    publish: tuple[str, int]
+    """(address, port) of the host that lead there; port 0 lets the engine choose a free one."""
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    gpus: int = 0
+    """Cards it gets; -1 for all there are."""
+    shared_memory: int | None = None
+    """Bytes of /dev/shm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What of a target a container depends on."""
+
+    shelf: Shelf
+    images: Mapping[str, str] = field(default_factory=dict)
+    """By engine, or by engine and hardware."""
+    address: str = LOOPBACK
+    """Of the host, for replicas to listen on."""
+
+
+def image(want: ServiceSpec, engine: Engine, hardware: Hardware, site: Site) -> str | None:
+    """The image a replica is made from: the spec's, the target's, the engine's own. None where
+    there is none for such hardware."""
+    for named in (want.image, site.images.get(f"{want.engine}-{hardware}")):
+        if named:
+            return named
+    return site.images.get(want.engine) or engine.images.get(hardware)
+
+
+def container(
+    replica: ReplicaId,
+    want: ServiceSpec,
+    engine: Engine,
+    hardware: Hardware,
+    site: Site,
+    *,
+    image: str,
+    operation: str,
+    made_of: MadeOf = (),
+    context: int | None = None,
+) -> Container:
+    """The whole container of one replica."""
+    weights, mounts = site.shelf.find(want.source, context)
+    start = engine.start(want, weights, hardware)
+    return Container(
+        name=str(replica),
+        image=image,
+        command=start.command,
+        port=start.port,
+        publish=(site.address, int(dict(want.settings).get("port", 0))),
+        labels={
+            SERVICE: want.name,
+            REVISION: want.revision,
+            REPLICA: str(replica),
+            OPERATION: operation,
+            HARDWARE: hardware,
+            PORT: str(start.port),
+            MADE_OF: json.dumps(made_of),
+        },
+        environment={**start.environment, **dict(want.env)},
+        mounts=mounts,
+        gpus=_cards(want) if hardware == "cuda" else 0,
+        shared_memory=start.shared_memory,
+    )
+
+
+def _cards(want: ServiceSpec) -> int:
+    return want.gpu if isinstance(want.gpu, int) else -1

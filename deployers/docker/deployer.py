@@ -1,0 +1,214 @@
+"""Serves models in containers of one Docker engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+from deployers import steps
+from deployers.docker import container as labels
+from deployers.docker import facts, failures
+from deployers.docker.api import Api, Gone
+from deployers.docker.following import following
+from deployers.docker.looking import Seen, seen
+from deployers.docker.starting import Starting
+from deployers.docker.waiting import Readiness, Waiting
+from deployers.engines.presets import presets
+from deployers.protocol import Capabilities, LogLine
+from domain.clock import Clock
+from domain.errors import Refused, TargetError, UnknownName, Unsupported, WorldChanged
+from domain.fit import Need
+from domain.made_of import MadeOf
+from domain.plans import Plan, Step, StepKind
+from domain.progress import Progress, Report
+from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
+from domain.services import ServiceSpec
+
+_POLITE = 10
+"""Seconds a replica gets to end by itself."""
+
+_PHASES = {
+    StepKind.PREFETCH: Phase.PULLING,
+    StepKind.START: Phase.STARTING,
+    StepKind.WAIT_READY: Phase.LOADING,
+    StepKind.DRAIN: Phase.DRAINING,
+    StepKind.STOP: Phase.DRAINING,
+}
+
+
+class DockerDeployer:
+    """A container a replica, named like it and labelled with all that is known of it.
+
+    A replica that was ready once carries the restart policy `unless-stopped`: from then on the
+    engine keeps it up, also while the bot is away, and that is how the next bot knows it.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __init__(
+        self, name: str, api: Api, starting: Starting, readiness: Readiness, clock: Clock
+    ) -> None:
+        self._name, self._api, self._clock = name, api, clock
+        self._starting, self._readiness = starting, readiness
+        self._waiting = Waiting(api, readiness, clock)
+
+    async def inspect(self) -> TargetFacts:
+        """Ask the engine. One that does not answer is a fact."""
+        return await facts.ask(self._name, self._api)
+
+    async def observe(self, service: str) -> Observed:
+        """Look at every container of a service, and ask those that run and are not known here for
+        a token."""
+        found = await self._containers(service)
+        replicas = await asyncio.gather(*(self._replica(each) for each in found))
+        there = tuple(sorted((r for r in replicas if r), key=lambda replica: replica.id))
+        return Observed(service, self._name, self._clock.now(), there)
+
+    def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
+        """A rolling replacement. What is only taken down needs nothing checked."""
+        if not want.replicas_on(self._name):
+            return steps.rolling(want, have, operation)
+        if not facts.reachable:
+            raise Unsupported(f"{self._name} cannot serve: {facts.note}")
+        presets()[want.engine].check(want)
+        if dict(want.settings).get("port") and want.replicas_on(self._name) > 1:
+            raise Unsupported("one port serves one replica", hint="leave `port` out")
+        choice = self._starting.choose(want, facts.no_cards)
+        self._starting.check(want, choice.hardware)
+        if isinstance(want.gpu, int) and facts.gpus and want.gpu > len(facts.gpus):
+            raise Unsupported(
+                f"{self._name} has {len(facts.gpus)} graphics cards, not {want.gpu}",
+                hint="--gpu auto takes what there is",
+            )
+        warnings = (f"no graphics card: {choice.why}; it runs on the processor",)
+        return steps.rolling(want, have, operation, warnings if choice.why else ())
+
+    async def need(self, want: ServiceSpec) -> Need | None:
+        """Not told yet."""
+        return None
+
+    async def apply(self, plan: Plan, report: Report) -> None:
+        """Walk the plan's steps; each looks first whether it is done already."""
+        if news := plan.changed_since(await self.observe(plan.want.name)):
+            raise WorldChanged(f"{self._name} changed since this was planned: {news}", "plan again")
+        for step in plan.steps:
+            replica = str(step.replica) if step.replica else None
+            report(Progress(str(step), replica, _PHASES.get(step.kind)))
+            await self._carry_out(step, plan, report)
+
+    async def logs(self, replica: ReplicaId, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        """What the container wrote, over all its runs."""
+        try:
+            if not follow:
+                for text in await self._api.last_words(str(replica), tail):
+                    yield LogLine(replica, text)
+                return
+            async for text in following(self._api, str(replica), tail):
+                yield LogLine(replica, text)
+        except Gone as error:
+            raise UnknownName(f"{self._name} remembers no {replica}", hint="see !status") from error
+
+    async def foresee(self, want: ServiceSpec) -> MadeOf:
+        """What a replica would be made of now; nothing for an image that is still to be pulled."""
+        try:
+            return await self._starting.foresee(want)
+        except (TargetError, Unsupported):
+            return ()
+
+    async def aclose(self) -> None:
+        """Let go of the engine; the containers go on serving."""
+        await self._api.aclose()
+
+    async def _carry_out(self, step: Step, plan: Plan, report: Report) -> None:
+        match step:
+            case Step(StepKind.PREFETCH):
+                await self._starting.prefetch(plan.want, str(step), report)
+            case Step(StepKind.START, ReplicaId() as replica):
+                await self._start(replica, plan, step, report)
+            case Step(StepKind.WAIT_READY, ReplicaId() as replica):
+                await self._wait_ready(replica, plan.want, step, report)
+            case Step(StepKind.STOP, ReplicaId() as replica):
+                await self._stop(replica, step, report)
+            case Step(StepKind.VERIFY):
+                await self._verify(plan, report)
+            case Step(StepKind.FORGET):
+                for each in await self._containers(plan.want.name):
+                    await self._remove(each)
+
+    async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
+        found = await self._find(replica)
+        if found is not None and (found.runs or found.status == "restarting"):
+            report(Progress(str(step), str(replica), Phase.LOADING, 1.0, "runs already"))
+            return
+        if found is not None:
+            await self._remove(found)
+        await self._starting.start(replica, plan, str(step), report)
+
+    async def _wait_ready(
+        self, replica: ReplicaId, want: ServiceSpec, step: Step, report: Report
+    ) -> None:
+        first = await self._waiting.until_ready(replica, want.startup_budget, str(step), report)
+        text = "ready before"
+        if first:
+            text = f"first token after {first.seconds:.2f} s"
+        if first and first.tokens_per_second:
+            text += f", {first.tokens_per_second:.0f} tokens/s"
+        report(Progress(str(step), str(replica), Phase.READY, 1.0, text))
+
+    async def _stop(self, replica: ReplicaId, step: Step, report: Report) -> None:
+        found = await self._find(replica)
+        if found is not None and found.phase(ready=True) is not Phase.FAILED:
+            await self._api.stop(found.id, _POLITE)
+            await self._remove(found)
+        report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
+
+    async def _verify(self, plan: Plan, report: Report) -> None:
+        found = {each.replica: each for each in await self._containers(plan.want.name)}
+        for replica in sorted(plan.wanted):
+            if replica not in found:
+                raise Refused(f"{replica} went away", hint="deploy again")
+            if not found[replica].runs:
+                raise await self._waiting.died(found[replica])
+            if not self._readiness.knows(found[replica]):
+                await self._waiting.until_ready(replica, plan.want.startup_budget, "verify", report)
+        unwanted = [each for replica, each in found.items() if replica not in plan.wanted]
+        if alive := [str(each.replica) for each in unwanted if each.phase(ready=True).alive]:
+            raise Refused(f"{', '.join(alive)} runs and should not", hint="plan again")
+        for each in unwanted:
+            await self._remove(each)
+        report(Progress("verify", None, None, 1.0))
+
+    async def _remove(self, found: Seen) -> None:
+        await self._api.remove(found.id)
+        self._readiness.forget(found.id)
+
+    async def _containers(self, service: str) -> list[Seen]:
+        there = await self._api.containers(**{labels.SERVICE: service})
+        return [each for each in map(seen, there) if each is not None]
+
+    async def _find(self, replica: ReplicaId) -> Seen | None:
+        there = await self._api.containers(**{labels.REPLICA: str(replica)})
+        return next((each for each in map(seen, there) if each is not None), None)
+
+    async def _replica(self, found: Seen) -> Replica | None:
+        ready = found.runs and found.served
+        if ready and not self._readiness.knows(found):
+            ready = await self._readiness.ask(found) is not None
+        phase = found.phase(ready=ready)
+        reason = found.reason
+        if phase is Phase.FAILED:
+            try:
+                reason = (await failures.failure(self._api, found)).what
+            except Gone:
+                return None
+        return Replica(
+            found.replica,
+            self._name,
+            phase,
+            found.operation,
+            await self._readiness.endpoint(found) if phase.alive else None,
+            found.started if found.runs else found.ended,
+            reason,
+            found.made_of,
+        )

@@ -1,0 +1,62 @@
+"""What Docker and what runs in it say that nobody else does, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain import diagnosis
+from domain.diagnosis import Ending
+from domain.errors import Failure, Refused
+from domain.failure_signs import sign
+
+_SIGNS = (
+    sign(
+        "model-missing",
+        r"bind source path does not exist: (?P<path>[^\n]+)",
+        "there is no {path} on that host",
+        "check the path, which is one of the target's host",
+    ),
+    sign(
+        "model-missing",
+        r"failed to open GGUF file|error loading model: .*No such file",
+        "the model file is not there",
+        "check the path, which is one of the target's host",
+    ),
+    sign(
+        "not-a-model",
+        r"invalid magic characters",
+        "the file is not a GGUF model",
+        "check the file; llama.cpp serves GGUF files only",
+    ),
+    sign(
+        "not-a-model",
+        r"not within the file bounds|corrupted or incomplete|failed to read (?:tensor|key-value)",
+        "the model file is cut short or damaged",
+    ),
+)
+
+_ADVICE = {"port-taken": "leave `--set port` out and the engine finds a free one"}
+
+
+def diagnose(
+    exit_code: int | None,
+    log: Iterable[str],
+    *,
+    out_of_memory: bool | None = None,
+    error: str = "",
+) -> Failure:
+    """Why a container failed: by what the engine answered, its log, and how it ended."""
+    ending = Ending(exit_code, out_of_memory, tuple(log), error)
+    return diagnosis.diagnose(ending, _SIGNS, _ADVICE)
+
+
+def refusal(what: str, answer: str) -> Refused:
+    """An engine's no, for people: what failed, and what to do if its words give that away."""
+    failure = diagnose(None, (), error=answer)
+    if failure.kind == "crashed":
+        return Refused(f"{what}: {_first_line(answer)}", hint="that is the engine's own answer")
+    return Refused(f"{what}: {failure.what}", hint=failure.advice)
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it does not say why"])[0][:300]

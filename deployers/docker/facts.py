@@ -1,0 +1,42 @@
+"""What a Docker host says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from deployers.docker import hardware
+from deployers.docker.api import Api
+from domain.errors import OpsError
+from domain.replicas import Gpu, TargetFacts
+
+KIND = "docker"
+
+
+async def ask(name: str, api: Api) -> TargetFacts:
+    """The facts of one host. Never raises for one that does not answer."""
+    try:
+        info = await api.info()
+    except OpsError as error:
+        return TargetFacts(name, KIND, reachable=False, note=error.summary)
+    return told(name, info, await api.cards())
+
+
+def told(name: str, info: Mapping[str, Any], cards: tuple[Gpu, ...] | None) -> TargetFacts:
+    """From what `docker info` and `nvidia-smi` say. Pure.
+
+    Cards that the engine cannot give to containers are none; the note tells of them.
+    """
+    trouble = hardware.trouble(info)
+    note = f"Docker {info.get('ServerVersion', '?')}, {info.get('OperatingSystem', '?')}"
+    if trouble and cards:
+        note += f"; it has {cards[0].name}, but {trouble}"
+    return TargetFacts(
+        name,
+        KIND,
+        reachable=True,
+        note=note,
+        cpus=info.get("NCPU"),
+        gpus=() if trouble else cards or (),
+        no_cards=trouble,
+    )

@@ -1,0 +1,141 @@
+"""Everything up to a container that runs: the image, the weights, the card or the processor."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from deployers.docker import hardware
+from deployers.docker.api import CONFLICT, Answer, Api
+from deployers.docker.container import Site, container, image
+from deployers.docker.diagnosis import diagnose
+from deployers.docker.hardware import Choice
+from deployers.docker.images import Images, Tell
+from deployers.docker.weights import Models
+from deployers.engines.preset import Hardware
+from deployers.engines.presets import presets
+from domain import made_of
+from domain.errors import Refused, Unhealthy, Unsupported
+from domain.made_of import MadeOf
+from domain.plans import Plan
+from domain.progress import Progress, Report
+from domain.replicas import Phase, ReplicaId
+from domain.services import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """Starts replicas on one engine."""
+
+    api: Api
+    images: Images
+    models: Models
+    site: Site
+
+    def choose(self, want: ServiceSpec, trouble: str | None) -> Choice:
+        """Card or processor. Raises Unsupported."""
+        return hardware.choose(want, trouble)
+
+    def check(self, want: ServiceSpec, on: Hardware) -> str:
+        """The image for such hardware. Raises Unsupported where there is none."""
+        found = image(want, presets()[want.engine], on, self.site)
+        if found is None:
+            kind = "the processor" if on == "cpu" else "a graphics card"
+            raise Unsupported(
+                f"{want.engine} has no image for {kind}",
+                hint=f"name one with `--image`, or under the target's images as {want.engine}-{on}",
+            )
+        return found
+
+    async def prefetch(self, want: ServiceSpec, step: str, report: Report) -> None:
+        """Have image and weights there. Raises Refused."""
+        choice = await self._choice(want)
+        there = await self.images.fetch(
+            self.check(want, choice.hardware), _telling(step, Phase.PULLING, report)
+        )
+        await self.models.fetch(want.source, there, _telling(step, Phase.DOWNLOADING, report))
+
+    async def start(self, replica: ReplicaId, plan: Plan, step: str, report: Report) -> None:
+        """Make the container and start it, on the processor if the engine has no card after all
+        and any hardware will do. Raises Unhealthy or Refused; nothing is left behind then."""
+        choice = await self._choice(plan.want)
+        try:
+            await self._start(replica, plan, choice, step, report)
+        except _NoCard as no:
+            if plan.want.gpu != "auto":
+                raise Unhealthy(str(replica), diagnose(None, (), error=no.answer)) from no
+            choice = Choice("cpu", no.why)
+            report(Progress(step, str(replica), Phase.STARTING, text=f"no card: {no.why}"))
+            await self._start(replica, plan, choice, step, report)
+        report(Progress(step, str(replica), Phase.LOADING, 1.0, f"on the {choice}"))
+
+    async def foresee(self, want: ServiceSpec) -> MadeOf:
+        """What a replica would be made of now; empty while its image is not there.
+
+        Raises Unsupported, or TargetError for an engine that does not answer.
+        """
+        choice = await self._choice(want)
+        there = await self.images.known(self.check(want, choice.hardware))
+        return await self._made_of(want, there, choice) if there else ()
+
+    async def _choice(self, want: ServiceSpec) -> Choice:
+        if want.gpu == "none":
+            return Choice("cpu")
+        return self.choose(want, hardware.trouble(await self.api.info()))
+
+    async def _start(
+        self, replica: ReplicaId, plan: Plan, choice: Choice, step: str, report: Report
+    ) -> None:
+        want = plan.want
+        tell = _telling(step, Phase.PULLING, report)
+        there = await self.images.fetch(self.check(want, choice.hardware), tell)
+        made = await self._made_of(want, there, choice)
+        wanted = container(
+            replica,
+            want,
+            presets()[want.engine],
+            choice.hardware,
+            self.site,
+            image=there,
+            operation=plan.operation,
+            made_of=made,
+        )
+        try:
+            await self.api.create(wanted)
+            await self.api.start(wanted.name)
+        except Answer as answer:
+            raise await self._refused(replica, choice, answer) from answer
+
+    async def _refused(self, replica: ReplicaId, choice: Choice, answer: Answer) -> Exception:
+        if answer.status == CONFLICT and "is already in use by container" in str(answer):
+            return Refused(
+                f"a container that is not Gantry's has the name {replica}",
+                hint="rename or remove it on the target's host",
+            )
+        await self.api.remove(str(replica))
+        why = hardware.refused(str(answer))
+        if why and choice.hardware == "cuda":
+            return _NoCard(why, str(answer))
+        return Unhealthy(str(replica), diagnose(None, (), error=str(answer)))
+
+    async def _made_of(self, want: ServiceSpec, there: str, choice: Choice) -> MadeOf:
+        told = [(made_of.IMAGE, there), (made_of.HARDWARE, str(choice))]
+        if want.source.scheme in ("path", "tiny"):
+            size = await self.models.size(want.source, there)
+            told.append((made_of.FILE, str(want.source)))
+            told += [(made_of.SIZE, str(size))] if size is not None else []
+        if want.settings:
+            told.append((made_of.COMMAND, shlex.join(f"{k}={v}" for k, v in want.settings)))
+        return tuple(told)
+
+
+class _NoCard(Exception):
+    """The engine could not give a card after all."""
+
+    def __init__(self, why: str, answer: str) -> None:
+        super().__init__(why)
+        self.why, self.answer = why, answer
+
+
+def _telling(step: str, phase: Phase, report: Report) -> Tell:
+    return lambda fraction, text: report(Progress(step, None, phase, fraction, text))
