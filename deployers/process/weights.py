@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from deployers.process.checksums import Checksums
-from deployers.process.gguf import MAGIC, Header, read_header
-from deployers.process.hub import Hub
+from deployers.models.checksums import Checksums
+from deployers.models.gguf import MAGIC, Header, read_header
+from deployers.models.hub import Hub
+from deployers.models.transfer import Tell
 from deployers.process.launch import ModelFile
-from deployers.process.transfer import Tell
 from domain.errors import Refused, Unsupported
 from domain.sources import Source
 

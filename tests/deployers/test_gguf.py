@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deployers.models.gguf import Header, read_header
 from deployers.process import weights
-from deployers.process.gguf import Header, read_header
 
 
 def text(value: bytes) -> bytes:
