@@ -8,11 +8,9 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Literal
 
 from deployers.engines.preset import WEIGHTS, Weights
+from deployers.models.bundled import bundled
 from domain.errors import Unsupported
 from domain.sources import Source
-
-TINY = {"ops": "tiny-ops.gguf"}
-"""The models that come along, by what follows `tiny://`."""
 
 _HOST = "/host-models"
 _WINDOWS = re.compile(r"^[A-Za-z]:[\\/]")
@@ -53,15 +51,13 @@ class Shelf:
         """What a container calls a model of the volume: a path in it, or what the engine itself
         fetches."""
         match source.scheme:
-            case "tiny" if source.location in TINY:
-                return f"{WEIGHTS}/tiny/{TINY[source.location]}"
+            case "tiny":
+                return f"{WEIGHTS}/tiny/{bundled(source).name}"
             case "hf" if source.file is not None:
                 revision = (source.revision or "main").replace("/", "--")
                 return f"{WEIGHTS}/hf/{source.repository}/{revision}/{source.file}"
             case "hf" | "ollama":
                 return source.location
-            case "tiny":
-                raise Unsupported(f"no model {source} comes along", hint="there is tiny://ops")
         raise Unsupported(
             f"a docker target does not fetch {source.scheme}:// yet",
             hint="write hf://org/repo, hf://org/repo/file.gguf or path:/models/file.gguf",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from deployers.docker.api import Answer, Api, Gone
 from deployers.docker.diagnosis import refusal
 from deployers.docker.failures import tarred
 from deployers.docker.images import Tell
-from deployers.docker.shelf import TINY, Mount, Shelf
+from deployers.docker.shelf import Mount, Shelf
 from deployers.engines.preset import WEIGHTS
-from deployers.process import models
+from deployers.models.bundled import bundled
 from domain.errors import Refused
 from domain.sources import Source
 
@@ -62,9 +62,8 @@ class Models:
             raise refusal(f"{source} cannot be read there", str(answer)) from answer
 
     async def _bring(self, source: Source, image: str, tell: Tell) -> None:
-        name, folder = TINY[source.location], f"tiny/{TINY[source.location]}"
-        file = Path(models.__path__[0], name)
-        content = file.read_bytes()
+        file = bundled(source)
+        folder, content = f"tiny/{file.name}", await asyncio.to_thread(file.read_bytes)
         kept = Mount("volume", self._shelf.volume, WEIGHTS)
         try:
             async with self._open(image, (kept,)) as shelf:

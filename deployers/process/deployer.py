@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from deployers import steps
 from deployers.engines import llamacpp
+from deployers.models.checksums import identity
+from deployers.models.hub import Hub
+from deployers.models.parts import disk_errors
 from deployers.process import launch, logfile, machine, provenance, weights
-from deployers.process.checksums import identity
 from deployers.process.children import Children
 from deployers.process.diagnosis import diagnose
-from deployers.process.hub import Hub
-from deployers.process.parts import disk_errors
 from deployers.process.records import Folder, Record, Taken, folders
 from deployers.process.waiting import Waiting
 from deployers.process.weights import Models

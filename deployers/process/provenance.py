@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from deployers.process.checksums import Checksums, Known, identity
+from deployers.models.checksums import Checksums, Known, identity
 from deployers.process.records import Folder
 from domain import made_of
 from domain.made_of import MadeOf

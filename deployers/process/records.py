@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deployers.process.checksums import Identity, Known
+from deployers.models.checksums import Identity, Known
 from deployers.process.logfile import last_lines
 from domain.errors import Failure
 from domain.readiness import FirstToken

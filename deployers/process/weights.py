@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from deployers.process.checksums import Checksums
-from deployers.process.gguf import MAGIC, Header, read_header
-from deployers.process.hub import Hub
+from deployers.models.bundled import bundled
+from deployers.models.checksums import Checksums
+from deployers.models.gguf import MAGIC, Header, read_header
+from deployers.models.hub import Hub
+from deployers.models.transfer import Tell
 from deployers.process.launch import ModelFile
-from deployers.process.transfer import Tell
 from domain.errors import Refused, Unsupported
 from domain.sources import Source
 
-_PACKAGED = Path(__file__).with_name("models")
-_TINY = {"ops": "tiny-ops.gguf"}
 _ELSEWHERE = {
     "s3": "docker and kubernetes",
     "mlflow": "docker and kubernetes",
@@ -46,9 +45,8 @@ def check(source: Source) -> None:
             f"llama.cpp serves one GGUF file, and {source} does not name one",
             hint=f"pick a file of the repository: hf://{source.repository}/NAME.gguf",
         )
-    if source.scheme == "tiny" and source.location not in _TINY:
-        close = get_close_matches(source.location, _TINY, n=1) or list(_TINY)
-        raise Unsupported(f"no model {source} comes along", hint=f"there is tiny://{close[0]}")
+    if source.scheme == "tiny":
+        bundled(source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class Models:
     def _place(self, source: Source) -> Path:
         check(source)
         if source.scheme == "tiny":
-            return _PACKAGED / _TINY[source.location]
+            return bundled(source)
         if source.scheme == "path":
             return Path(source.location)
         revision = (source.revision or "main").replace("/", "--")

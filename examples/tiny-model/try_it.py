@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import xllamacpp
 
-MODEL = Path(__file__).parents[2] / "deployers" / "process" / "models" / "tiny-ops.gguf"
+MODEL = Path(__file__).parents[2] / "deployers" / "models" / "bundled" / "tiny-ops.gguf"
 MAX_TOKENS = 200
 ANSWER_TIMEOUT_S = 60
 

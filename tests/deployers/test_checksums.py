@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployers.process import checksums as module
-from deployers.process.checksums import Checksums, Known, identity
+from deployers.models import checksums as module
+from deployers.models.checksums import Checksums, Known, identity
 
 CONTENT = b"GGUF and so on" * 1000
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import io
 import struct
-from pathlib import Path
 
 import pytest
 
-from deployers.process import weights
-from deployers.process.gguf import Header, read_header
+from deployers.models.bundled import bundled
+from deployers.models.gguf import Header, read_header
+from domain.sources import parse_source
 
 
 def text(value: bytes) -> bytes:
@@ -97,7 +97,7 @@ def test_what_is_not_a_whole_header_is_refused(data: bytes):
 
 
 def test_the_model_that_comes_along_can_be_read():
-    with Path(weights.__file__).with_name("models").joinpath("tiny-ops.gguf").open("rb") as file:
+    with bundled(parse_source("tiny://ops")).open("rb") as file:
         found = read_header(file)
 
     assert (found.architecture, found.context) == ("llama", 1024)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployers.process.checksums import Known
-from deployers.process.hub import Hub
+from deployers.models.checksums import Known
+from deployers.models.hub import Hub
 from deployers.process.weights import Models
 from domain.errors import Refused, Unreachable
 from domain.sources import parse_source

@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from deployers.models.bundled import bundled
 from deployers.patience import Patience
 from deployers.process import launch, machine, serve_gguf
 from deployers.process.children import Children, environment
@@ -28,6 +29,7 @@ from deployers.process.records import Folder, Taken
 from domain.errors import Unhealthy, Unsupported
 from domain.progress import Progress
 from domain.replicas import Gpu, Observed, Phase, ReplicaId, TargetFacts
+from domain.sources import parse_source
 from tests.contract.stages import TARGET, RealClock, Stage, bring, deaf, ignore, make_plan
 
 GONE = ReplicaId("tiny", "abcdef", 0)
@@ -171,7 +173,7 @@ async def test_a_second_server_of_one_replica_ends_at_once(stage: Stage):
 async def test_a_replica_tells_the_file_it_started_from_whatever_lies_there_now(stage: Stage):
     deployer = stage.open()
     model = stage.root / "model.gguf"
-    shutil.copy(Path(launch.__file__).with_name("models") / "tiny-ops.gguf", model)
+    shutil.copy(bundled(parse_source("tiny://ops")), model)
     want = stage.spec(source=f"path:{model}")
     before = (await bring(deployer, want)).replicas[0].made_of
     checksum = hashlib.sha256(model.read_bytes()).hexdigest()
@@ -194,7 +196,7 @@ async def test_a_file_replaced_before_it_was_read_gets_no_checksum(stage: Stage)
     """The replica serves what was there when it started; nobody can read that any more."""
     deployer = stage.open()
     model = stage.root / "model.gguf"
-    shutil.copy(Path(launch.__file__).with_name("models") / "tiny-ops.gguf", model)
+    shutil.copy(bundled(parse_source("tiny://ops")), model)
     plan = await make_plan(deployer, stage.spec(source=f"path:{model}"))
     for step in plan.steps[:-1]:
         await deployer.apply(plan.only(step), ignore)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployers.process.hub import Hub
+from deployers.models.hub import Hub
 from deployers.process.weights import Models, check
 from domain.errors import Refused, Unsupported
 from domain.sources import Source, parse_source

@@ -26,7 +26,7 @@ from domain.clock import Clock
 from domain.replicas import ReplicaId
 from inference.client import Timeouts, open_session
 
-MODEL = Path(__file__).parents[2] / "deployers/process/models/tiny-ops.gguf"
+MODEL = Path(__file__).parents[2] / "deployers/models/bundled/tiny-ops.gguf"
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 

@@ -15,7 +15,7 @@ from .conftest import Room
 
 pytestmark = [pytest.mark.room, pytest.mark.engine]
 
-TINY = Path(__file__).parents[2] / "deployers" / "process" / "models" / "tiny-ops.gguf"
+TINY = Path(__file__).parents[2] / "deployers" / "models" / "bundled" / "tiny-ops.gguf"
 
 WRONG = {
     "!deplyo tiny tiny://ops": "Did you mean `!deploy`?",

@@ -12,11 +12,11 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from deployers.process import parts
-from deployers.process.checksums import Checksums, Known, identity
-from deployers.process.hub_errors import explain
-from deployers.process.parts import Remote
-from deployers.process.transfer import Tell, Transfer, in_words
+from deployers.models import parts
+from deployers.models.checksums import Checksums, Known, identity
+from deployers.models.hub_errors import explain
+from deployers.models.parts import Remote
+from deployers.models.transfer import Tell, Transfer, in_words
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
 from domain.sources import Source

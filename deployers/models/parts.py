@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployers.process.transfer import Tell, in_words
+from deployers.models.transfer import Tell, in_words
 from domain.clock import Clock
 from domain.errors import Refused
 from domain.sources import Source
