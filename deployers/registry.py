@@ -13,6 +13,7 @@ GROUP = "gantry.deployers"
 """The entry point group under which other packages offer kinds: `name = "module:KIND"`."""
 
 _BUILTIN = {
+    "docker": "deployers.docker.opening:KIND",
     "process": "deployers.process.deployer:KIND",
     "rehearsal": "deployers.rehearsal:KIND",
 }

@@ -12,7 +12,7 @@ _FILES = {"ops": "tiny-ops.gguf"}
 
 
 def bundled(source: Source) -> Path:
-    """The file of a `tiny://` source. Raises Unsupported, with the nearest, for one there is not."""
+    """The file of a `tiny://` source. Raises Unsupported, naming the nearest there is."""
     name = _FILES.get(source.location)
     if name is None:
         close = get_close_matches(source.location, _FILES, n=1) or list(_FILES)

@@ -1,0 +1,64 @@
+"""A Docker target from its settings. Connects to nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from deployers.docker.api import Api
+from deployers.docker.connection import Connection
+from deployers.docker.connections import connection
+from deployers.docker.container import LOOPBACK, Site
+from deployers.docker.deployer import DockerDeployer
+from deployers.docker.images import Images
+from deployers.docker.shelf import Shelf
+from deployers.docker.starting import Starting
+from deployers.docker.waiting import Readiness
+from deployers.docker.weights import Models
+from deployers.protocol import Kind, Tools
+from deployers.references import secret
+from domain.targets import DockerTarget
+
+_ANY = "0.0.0.0"  # noqa: S104
+
+
+def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -> DockerDeployer:
+    """A deployer that goes this way to its engine."""
+    api = Api(name, way)
+    shelf = Shelf(settings.volume, settings.models_dir)
+    site = Site(shelf, settings.images, published(settings))
+    images = Images(api, lambda host: login(settings, host), tools.clock)
+    starting = Starting(api, images, Models(api, shelf), site)
+    return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)
+
+
+def published(settings: DockerTarget) -> str:
+    """The address of the host that replicas listen on. Pure.
+
+    Loopback, but for an engine that is reached by TCP: there its own address, or all of them where
+    only a name is known.
+    """
+    url = urlsplit(settings.host)
+    if settings.publish or url.scheme != "tcp":
+        return settings.publish or LOOPBACK
+    try:
+        return str(ip_address(url.hostname or ""))
+    except ValueError:
+        return _ANY
+
+
+def login(settings: DockerTarget, host: str) -> Mapping[str, str]:
+    """What to log in to a registry with; nothing for one that is not named. Raises Refused."""
+    known = settings.registries.get(host)
+    if known is None:
+        return {}
+    password = secret(known.password_file, known.password_env, f"the password for {host}")
+    return {"username": known.username, "password": password, "serveraddress": host}
+
+
+def _open(name: str, settings: DockerTarget, tools: Tools) -> DockerDeployer:
+    return deployer(name, settings, tools, connection(settings, tools))
+
+
+KIND = Kind(DockerTarget, _open)
