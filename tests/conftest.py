@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from bot.demo.homeserver import Homeserver
+from tests.engines.engine import DockerEngine, missing
+from tests.engines.images import IMAGES
 from tests.postgres import Cluster, programs
 
 
@@ -18,10 +22,7 @@ def synapse_python() -> Path:
     installed = Path(__file__).parents[1] / ".venv-synapse" / "bin" / "python"
     python = Path(os.environ.get("GANTRY_SYNAPSE_PYTHON", installed))
     if not python.is_file():
-        missing = f"no homeserver: there is no {python}; script/test installs one"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        _do_without(f"no homeserver: there is no {python}; script/test installs one")
     return python
 
 
@@ -40,9 +41,45 @@ def postgres() -> Iterator[Cluster]:
     """The one PostgreSQL of this run. Skips without one; in CI that is a failure."""
     installed = programs()
     if installed is None:
-        missing = "no PostgreSQL: there is no initdb (Debian: apt install postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        _do_without("no PostgreSQL: there is no initdb (Debian: apt install postgresql)")
     with Cluster.started(installed) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """The Docker engine of this run, over a unix socket and TCP with TLS.
+
+    It has the images of `tests.engines.images`. Skips where none can be started; in CI that is a
+    failure.
+    """
+    with _engine(tls=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def plain_engine() -> Iterator[DockerEngine]:
+    """Another one, over a unix socket and plain TCP."""
+    with _engine(tls=False) as running:
+        yield running
+
+
+@contextmanager
+def _engine(*, tls: bool) -> Iterator[DockerEngine]:
+    if reason := missing():
+        _do_without(reason)
+    with DockerEngine.started(tls=tls) as running:
+        client = running.client()
+        try:
+            for image in IMAGES:
+                image.load(client)
+        finally:
+            client.close()
+        yield running
+
+
+def _do_without(reason: str) -> NoReturn:
+    """Skip the tests that need what is missing; in CI, where everything should be, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,140 @@
+"""Images made from what this machine has: no registry is asked, nothing is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+from tests.engines import contents
+
+CACHE = Path(__file__).parents[2] / ".gantry-cache" / "images"
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image, and the recipe for it."""
+
+    name: str
+    tag: str
+    program: str
+    """A file of `programs`, which becomes the entry point."""
+    entrypoint: str
+    packages: tuple[str, ...] = ()
+    """Installed here, and put beside the program."""
+    changes: tuple[str, ...] = ()
+    """Lines of a Dockerfile."""
+
+    @property
+    def reference(self) -> str:
+        """What a container is started from."""
+        return f"{self.name}:{self.tag}"
+
+    def archive(self, cache: Path = CACHE) -> Path:
+        """Its files as a tar, made unless this very one was made before."""
+        files = self._files()
+        kept = cache / f"{self.name.replace('/', '-')}-{self._fingerprint(files)}.tar"
+        if not kept.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            draft = cache / f"{kept.name}.{os.getpid()}"
+            try:
+                self._write(draft, files)
+                draft.replace(kept)
+            finally:
+                draft.unlink(missing_ok=True)
+            for older in cache.glob(f"{self.name.replace('/', '-')}-*.tar"):
+                if older != kept:
+                    older.unlink(missing_ok=True)
+        return kept
+
+    def load(self, client: docker.DockerClient) -> None:
+        """Put it into an engine."""
+        changes = [
+            "ENV PATH=/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1",
+            "WORKDIR /app",
+            f'ENTRYPOINT ["/app/{self.entrypoint}"]',
+            *self.changes,
+        ]
+        told = client.api.import_image_from_file(
+            str(self.archive()), repository=self.name, tag=self.tag, changes=changes
+        )
+        assert '"error"' not in told, told
+
+    def _files(self) -> contents.Files:
+        files = contents.python() | contents.programs()
+        for name in self.packages:
+            files |= contents.package(name, "app")
+        files |= contents.libraries(files.values())
+        return files | {f"app/{self.entrypoint}": PROGRAMS / self.program}
+
+    def _fingerprint(self, files: contents.Files) -> str:
+        """Of what goes in: the names, sizes and times of files, and how they are put together."""
+        digest = hashlib.sha256(Path(__file__).read_bytes())
+        digest.update(" ".join(contents.applets()).encode())
+        for name, path in sorted(files.items()):
+            state = path.stat()
+            digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def _write(self, target: Path, files: contents.Files) -> None:
+        with tarfile.open(target, "w") as tar:
+            for name, path in sorted(files.items()):
+                self._add(tar, name, path)
+            for applet in contents.applets():
+                _add_link(tar, f"bin/{applet}", "busybox")
+            _add_folder(tar, "tmp", 0o1777)
+            _add_text(
+                tar, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:\n"
+            )
+            _add_text(tar, "etc/group", "root:x:0:\nnogroup:x:65534:\n")
+
+    def _add(self, tar: tarfile.TarFile, name: str, path: Path) -> None:
+        entry = tar.gettarinfo(str(path), arcname=name)
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        program = name.startswith("app/") and "/" not in name.removeprefix("app/")
+        entry.mode = 0o755 if program or entry.mode & 0o100 else 0o644
+        entry.mtime = int(entry.mtime)
+        with path.open("rb") as file:
+            tar.addfile(entry, file)
+
+
+def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = tarfile.SYMTYPE, target
+    tar.addfile(entry)
+
+
+def _add_folder(tar: tarfile.TarFile, name: str, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, mode
+    tar.addfile(entry)
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(text.encode())
+    tar.addfile(entry, io.BytesIO(text.encode()))
+
+
+LLAMACPP = Image(
+    name="gantry-test/llamacpp",
+    tag="1",
+    program="llama_server.py",
+    entrypoint="llama-server",
+    packages=("xllamacpp",),
+    changes=(
+        "ENV LLAMA_ARG_HOST=0.0.0.0",
+        'HEALTHCHECK CMD ["curl", "-f", "http://localhost:8080/health"]',
+    ),
+)
+"""The real llama.cpp server, looking like the official image from outside."""
+
+IMAGES = (LLAMACPP,)
+"""What every engine of a test run has."""
