@@ -37,7 +37,9 @@ class Starting:
         return hardware.choose(want, trouble)
 
     def check(self, want: ServiceSpec, on: Hardware) -> str:
-        """The image for such hardware. Raises Unsupported where there is none."""
+        """The image for such hardware. Raises Unsupported where there is none, and for a source
+        that nothing here keeps."""
+        self.site.shelf.find(want.source)
         found = image(want, presets()[want.engine], on, self.site)
         if found is None:
             kind = "the processor" if on == "cpu" else "a graphics card"

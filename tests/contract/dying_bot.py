@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 from domain.plans import Plan
 from tests.contract.stages import Stage, at
@@ -17,7 +18,7 @@ _processes.set_forkserver_preload([__name__])
 
 async def die(stage: Stage, plan: Plan, count: int) -> bool:
     """Have another bot carry the plan out; False if it was done before the nth report."""
-    bot = _processes.Process(target=_live, args=(stage.kind, stage.root, plan, count))
+    bot = _processes.Process(target=_live, args=(stage.kind, stage.root, stage.ours, plan, count))
     bot.start()
     await asyncio.to_thread(bot.join, 60)
     ended = bot.exitcode
@@ -29,11 +30,11 @@ async def die(stage: Stage, plan: Plan, count: int) -> bool:
     return ended != 0
 
 
-def _live(kind: str, root: Path, plan: Plan, count: int) -> None:
-    asyncio.run(_carry_out(kind, root, plan, count))
+def _live(kind: str, root: Path, ours: dict[str, Any], plan: Plan, count: int) -> None:
+    asyncio.run(_carry_out(Stage(kind, root, ours), plan, count))
 
 
-async def _carry_out(kind: str, root: Path, plan: Plan, count: int) -> None:
-    deployer = Stage(kind, root).open()
+async def _carry_out(stage: Stage, plan: Plan, count: int) -> None:
+    deployer = stage.open()
     await deployer.apply(plan, at(count, lambda: os.kill(os.getpid(), signal.SIGKILL)))
     await deployer.aclose()

@@ -25,9 +25,10 @@ from domain.readiness import FirstToken, Probe
 from domain.replicas import Observed
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
+from tests.engines.engine import DockerEngine
 
 TARGET = "here"
-KINDS = ("rehearsal", "process")
+KINDS = ("rehearsal", "process", "docker")
 
 
 class RealClock:
@@ -70,12 +71,16 @@ class Stage:
 
     kind: str
     root: Path
+    ours: dict[str, Any] = field(default_factory=dict)
+    """Settings that every deployer over it has."""
+    engine: DockerEngine | None = None
+    """Where its containers are, if it has any."""
     opened: list[Deployer] = field(default_factory=list)
 
     def open(self, ask: Probe = probe, clock: Clock | None = None, **settings: Any) -> Deployer:
         """A deployer over the target, as after a restart of the bot."""
         kind = registry.kind(self.kind)
-        ours = {"pace": 0.0} if self.kind == "rehearsal" else {}
+        ours = self.ours | ({"pace": 0.0} if self.kind == "rehearsal" else {})
         parsed = kind.settings.model_validate({"kind": self.kind} | ours | settings)
         tools = Tools(ask, clock or RealClock(), self.root)
         self.opened.append(kind.open(TARGET, parsed, tools))
@@ -112,6 +117,18 @@ class Stage:
         """Specs this kind must refuse to plan."""
         if self.kind == "rehearsal":
             return [self.spec(gpu=1)]
+        if self.kind == "docker":
+            return [
+                self.spec(source="s3://bucket/model.gguf"),
+                self.spec(source="hf://org/whole-repository"),
+                self.spec(source="hf://org/whole-repository", engine="vllm"),
+                self.spec(source="tiny://opps"),
+                self.spec(gpu=1),
+                self.spec(engine="custom"),
+                self.spec(settings=(("paralel", "2"),)),
+                self.spec(settings=(("threads", "many"),)),
+                self.spec(2, settings=(("port", "18999"),)),
+            ]
         return [
             self.spec(source="ollama://qwen"),
             self.spec(source="hf://org/whole-repository"),
@@ -124,6 +141,8 @@ class Stage:
 
     def running(self) -> dict[int, str]:
         """What really runs on the target, by pid; nothing of a kind that runs nothing."""
+        if self.engine is not None:
+            return self.engine.running()
         found = {}
         for entry in Path("/proc").iterdir():
             with suppress(OSError):
@@ -138,6 +157,9 @@ class Stage:
         """Let go of everything and end whatever still runs."""
         for deployer in self.opened:
             await deployer.aclose()
+        if self.engine is not None:
+            self.engine.remove_containers()
+            return
         for pid in self.running():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

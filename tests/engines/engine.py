@@ -208,6 +208,15 @@ class DockerEngine:
         finally:
             client.close()
 
+    def running(self) -> dict[int, str]:
+        """What runs in containers, by pid: the container's name."""
+        client = self.client()
+        try:
+            running = client.containers.list(ignore_removed=True)
+            return {each.attrs["State"]["Pid"]: str(each.name) for each in running}
+        finally:
+            client.close()
+
     def close(self) -> None:
         """End everything that it started, whatever state that is in."""
         try:

@@ -15,7 +15,7 @@ from tests.engines.images import LLAMACPP
 
 pytestmark = pytest.mark.docker
 
-MODELS = Path(__file__).parents[2] / "deployers" / "process" / "models"
+MODELS = Path(__file__).parents[2] / "deployers" / "models" / "bundled"
 
 
 @pytest.fixture(params=["unix", "tls", "plain"])
