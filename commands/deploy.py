@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import click
 from pydantic import ValidationError
@@ -16,7 +17,9 @@ from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument, option
 from commands.weighing import touched, weighed
 from commands.words import (
     CountWord,
+    EnvWord,
     GpuWord,
+    ImageWord,
     NameWord,
     PlacementsWord,
     SettingWord,
@@ -25,6 +28,7 @@ from commands.words import (
     WholeWord,
 )
 from domain.access import Environment
+from domain.engines import EngineName, usual
 from domain.errors import UsageError
 from domain.people import Role
 from domain.services import Placement, ServiceSpec
@@ -44,6 +48,9 @@ class Deploy:
     replicas: int | None = None
     ctx: int | None = None
     set: tuple[tuple[str, str], ...] = field(default=())
+    image: str | None = None
+    env: tuple[tuple[str, str], ...] = field(default=())
+    compose: str | None = None
     ttl: float | None = None
     plan: bool = False
     environment: str | None = None
@@ -82,7 +89,10 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
     old = before.model_dump() if before else new
     said = {
         "source": request.source,
-        "engine": request.engine,
+        "engine": request.engine or _engine(request, before),
+        "image": request.image,
+        "env": tuple({**dict(before.env if before else ()), **dict(request.env)}.items()) or None,
+        "compose": None if request.compose is None else request.compose == "yes",
         "gpu": request.gpu,
         "context": request.ctx,
         "settings": _merged(before, request, place) if request.set else None,
@@ -93,6 +103,13 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _engine(request: Deploy, before: ServiceSpec | None) -> str | None:
+    """The engine that a source usually means, where the one there was came from its source too."""
+    if request.source is None or (before and before.engine != usual(before.source)):
+        return None
+    return usual(request.source)
 
 
 def _placements(
@@ -134,6 +151,7 @@ VERB = Verb(
         "deploy tiny tiny://ops",
         "deploy qwen hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf",
         "deploy gemma path:/models/gemma-3-4b-it-Q4_K_M.gguf --ctx 8192 --replicas 2",
+        "deploy coder hf://Qwen/Qwen2.5-Coder-7B-Instruct --target wks --gpu 1",
     ),
     request=Deploy,
     handle=Changing(deploy),
@@ -143,7 +161,7 @@ VERB = Verb(
         argument("name", NameWord()),
         argument("source", SourceWord(), required=False),
         option("--target", PlacementsWord(), "T[:N],...", "where; default: the room's own target"),
-        option("--engine", click.Choice(["llamacpp"]), "ENGINE", "what serves it"),
+        option("--engine", click.Choice(get_args(EngineName)), "ENGINE", "what serves it"),
         option("--gpu", GpuWord(), "auto|none|N", "GPUs for each replica"),
         option("--replicas", CountWord(1), "N", "copies"),
         option("--ctx", WholeWord(64, 16_777_216), "TOKENS", "context of one conversation"),
@@ -154,6 +172,15 @@ VERB = Verb(
             "an engine setting; may be said again",
             multiple=True,
         ),
+        option("--image", ImageWord(), "IMAGE", "container image instead of the engine's own"),
+        option(
+            "--env",
+            EnvWord(),
+            "NAME=VALUE",
+            "a variable of its environment, no secret; may be said again",
+            multiple=True,
+        ),
+        option("--compose", click.Choice(["yes", "no"]), "yes|no", "make it a Compose project"),
         ENVIRONMENT,
         option("--ttl", TtlWord(), "8h", "how long it is meant for; `none` for good"),
         PLAN,
@@ -162,6 +189,8 @@ VERB = Verb(
     notes=(
         "A new version is started, proved by a real token and given the requests before the old "
         "one is stopped. If it never gets ready, the old one goes on serving.",
+        "Without `--engine` the source says what serves it: a GGUF file llama.cpp, a whole `hf://` "
+        "repository vLLM, `ollama://` Ollama.",
         "With `--ttl` it is removed after that time, once whoever deployed it was asked and nobody "
         "said `keep`. A later deploy without `--ttl` leaves its end as it is.",
     ),

@@ -110,6 +110,7 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
     pairs = [
         ("source", str(before.source), str(want.source)),
         ("engine", before.engine, want.engine),
+        ("image", _or_default(before.image), _or_default(want.image)),
         ("gpu", str(before.gpu), str(want.gpu)),
         ("context", _or_default(before.context), _or_default(want.context)),
     ]
@@ -122,6 +123,12 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
         (f"setting {key}", _or_default(old.get(key)), _or_default(new.get(key)))
         for key in sorted(old.keys() | new.keys())
     ]
+    old, new = dict(before.env), dict(want.env)
+    pairs += [
+        (f"variable {name}", _or_unset(old.get(name)), _or_unset(new.get(name)))
+        for name in sorted(old.keys() | new.keys())
+    ]
+    pairs.append(("Compose", _yes(before.compose), _yes(want.compose)))
     targets = dict.fromkeys(p.target for p in (*before.placements, *want.placements))
     pairs += [
         (f"replicas on {t}", str(before.replicas_on(t)), str(want.replicas_on(t))) for t in targets
@@ -133,3 +140,11 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
 
 def _or_default(value: object) -> str:
     return "default" if value is None else str(value)
+
+
+def _or_unset(value: str | None) -> str:
+    return "unset" if value is None else value
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

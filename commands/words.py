@@ -8,12 +8,14 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from domain.services import MAX_REPLICAS, ServiceName, TargetName
+from domain.services import MAX_REPLICAS, EnvName, Image, ServiceName, TargetName
 from domain.sources import Source, parse_source
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 _NAME: TypeAdapter[str] = TypeAdapter(ServiceName)
 _TARGET: TypeAdapter[str] = TypeAdapter(TargetName)
+_IMAGE: TypeAdapter[str] = TypeAdapter(Image)
+_ENV_NAME: TypeAdapter[str] = TypeAdapter(EnvName)
 
 
 class NameWord(click.ParamType[str]):
@@ -77,7 +79,7 @@ class PlacementsWord(click.ParamType[tuple[tuple[str, int | None], ...]]):
         found: dict[str, int | None] = {}
         for part in str(value).split(","):
             target, separator, count = part.partition(":")
-            if target in found or not _is_target(target):
+            if target in found or not _fits(_TARGET, target):
                 self.fail(
                     f"`{str(value)[:60]}` does not name targets; write `local` or `eu:2,us:1`"
                 )
@@ -171,9 +173,36 @@ class SettingWord(click.ParamType[tuple[str, str]]):
         return key, rest
 
 
-def _is_target(text: str) -> bool:
+class EnvWord(click.ParamType[tuple[str, str]]):
+    """`NAME=value`."""
+
+    name = "variable"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Split at the first equals sign; the value may be empty."""
+        if isinstance(value, tuple):
+            return value
+        name, separator, rest = str(value).partition("=")
+        if not separator or not _fits(_ENV_NAME, name):
+            self.fail(f"`{str(value)[:60]}` is not of the form NAME=value")
+        return name, rest
+
+
+class ImageWord(click.ParamType[str]):
+    """`vllm/vllm-openai:v0.11.0`."""
+
+    name = "image"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take what may be a reference; the engine says whether there is such an image."""
+        if not _fits(_IMAGE, str(value)):
+            self.fail(f"`{str(value)[:60]}` is no image; write `vllm/vllm-openai:v0.11.0`")
+        return str(value)
+
+
+def _fits(kind: TypeAdapter[str], text: str) -> bool:
     try:
-        _TARGET.validate_python(text)
+        kind.validate_python(text)
     except ValidationError:
         return False
     return True

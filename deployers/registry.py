@@ -32,7 +32,13 @@ def kind(name: str) -> Kind:
     """
     if name in _BUILTIN:
         module, _, attribute = _BUILTIN[name].partition(":")
-        builtin: Kind = getattr(import_module(module), attribute)
+        try:
+            builtin: Kind = getattr(import_module(module), attribute)
+        except ImportError as error:
+            raise ConfigError(
+                f"the kind `{name}` needs what is not installed here: {error.name}",
+                hint=f"pip install 'gantry[{name}]'",
+            ) from error
         return builtin
     offered = _offered().get(name)
     if offered is None:

@@ -33,6 +33,7 @@ ARGUMENTS: Final[Mapping[str, Callable[[ServiceSpec], object]]] = {
     "service": lambda spec: spec.name,
     "source": lambda spec: _source(spec.source),
     "engine": lambda spec: spec.engine,
+    "image": lambda spec: "default" if spec.image is None else spec.image,
     "gpu": lambda spec: spec.gpu,
     "context": lambda spec: "default" if spec.context is None else spec.context,
     "replicas": lambda spec: spec.replicas,

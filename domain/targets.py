@@ -102,7 +102,17 @@ class DockerTarget(BaseModel):
     images: dict[str, str] = Field({}, examples=[{"llamacpp": "registry.example.org/llama:1"}])
     """Image instead of the usual one, by engine (`llamacpp`), or by engine and hardware
     (`llamacpp-cuda`)."""
-    registries: dict[str, RegistrySettings] = Field({}, examples=["registry.example.org"])
+    registries: dict[str, RegistrySettings] = Field(
+        {},
+        examples=[
+            {
+                "registry.example.org": {
+                    "username": "robot",
+                    "password_file": "/run/secrets/registry",
+                }
+            }
+        ],
+    )
     """How to log in to registries, by host name."""
     compose: bool = False
     """Whether replicas are Compose projects, which `docker compose` shows and can take down."""

@@ -14,6 +14,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from deployers import registry
+from domain.targets import (
+    DockerTarget,
+    ProcessTarget,
+    RegistrySettings,
+    RehearsalTarget,
+    TlsSettings,
+)
 from ops_config.approvals import ApprovalSettings
 from ops_config.roles import DefaultsSettings, RoleSettings, RuleSettings
 from ops_config.settings import (
@@ -50,7 +57,19 @@ _PARTS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
 _OPTIONAL = frozenset({"roles"})
 """Sections that the sample leaves switched off."""
 
-_BUILTIN_KINDS = ("process", "rehearsal")
+_KINDS: Mapping[str, type[BaseModel]] = {
+    "process": ProcessTarget,
+    "docker": DockerTarget,
+    "rehearsal": RehearsalTarget,
+}
+"""Those that come along. Not asked of the registry, which would import what serves them."""
+
+_KIND_PARTS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
+    "docker": (
+        ("targets.NAME.tls", TlsSettings),
+        ("targets.NAME.registries.HOST", RegistrySettings),
+    ),
+}
 
 
 def sample() -> str:
@@ -69,12 +88,10 @@ def reference() -> str:
         lines += [f"## `{name}{'.NAME' if member else ''}`", "", *_table(model)]
         for part, its_model in _PARTS.get(name, ()):
             lines += [f"## `{part}`", "", *_table(its_model)]
-    for kind in _BUILTIN_KINDS:
-        lines += [
-            f"## `targets.NAME` with `kind: {kind}`",
-            "",
-            *_table(registry.kind(kind).settings),
-        ]
+    for kind, its_model in _KINDS.items():
+        lines += [f"## `targets.NAME` with `kind: {kind}`", "", *_table(its_model)]
+        for part, settings in _KIND_PARTS.get(kind, ()):
+            lines += [f"## `{part}`", "", *_table(settings)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -107,8 +124,8 @@ def _off(line: str) -> str:
 
 def _targets() -> str:
     lines = [f"# {_field_text(Settings.model_fields['targets'])}", "targets:"]
-    for name, kind in (("local", "process"), ("stage", "rehearsal")):
-        model = registry.kind(kind).settings
+    for name, kind in (("local", "process"), ("wks", "docker"), ("stage", "rehearsal")):
+        model = _KINDS[kind]
         lines += [f"  # {_doc(model)}", f"  {name}:", f"    kind: {kind}"]
         lines += _entries(model, "    ", skip="kind")
     return "\n".join(lines)

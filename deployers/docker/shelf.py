@@ -64,16 +64,22 @@ class Shelf:
         )
 
     def _on_the_host(self, location: str) -> tuple[Mount, str]:
+        """The models' directory, or nothing but the one path: what lies beside a model is nobody's
+        business in a container."""
         path = on_host(location)
-        folder = on_host(self.models_dir) if self.models_dir else path.parent
-        try:
-            inside = path.relative_to(folder)
-        except ValueError:
-            folder, inside = path.parent, type(path)(path.name)
-        return (
-            Mount("bind", str(folder), _HOST, read_only=True),
-            str(PurePosixPath(_HOST, *inside.parts)),
-        )
+        if self.holds(location):
+            folder = on_host(str(self.models_dir))
+            inside = str(PurePosixPath(_HOST, *path.relative_to(folder).parts))
+            return Mount("bind", str(folder), _HOST, read_only=True), inside
+        inside = str(PurePosixPath(_HOST, path.name))
+        return Mount("bind", str(path), inside, read_only=True), inside
+
+    def holds(self, location: str) -> bool:
+        """Whether a path of the host lies under its models' directory."""
+        if self.models_dir is None or ".." in on_host(location).parts:
+            return False
+        folder, path = on_host(self.models_dir), on_host(location)
+        return type(folder) is type(path) and path.is_relative_to(folder)
 
 
 def on_host(path: str) -> PurePath:

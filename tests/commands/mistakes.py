@@ -91,7 +91,7 @@ WRONG = [
     ("deploy tiny --gpu 65", "--gpu: `65` is not", "!deploy"),
     ("deploy tiny --gpu 000640", "--gpu: `000640` is not", "!deploy"),
     ("deploy tiny --gpu all", "--gpu: `all` is not `auto`, `none` or a number", "!deploy"),
-    ("deploy tiny --engine vllm", "--engine: 'vllm' is not", "!deploy"),
+    ("deploy tiny --engine vlm", "--engine: 'vlm' is not", "!deploy"),
     ("deploy tiny --set a", "--set: `a` is not of the form key=value", "!deploy"),
     ("deploy tiny --set =1", "--set: `=1` is not", "!deploy"),
     ("deploy tiny --set a=", "--set: `a=` is not", "!deploy"),

@@ -20,6 +20,7 @@ _NAME = st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
 _PART = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}", fullmatch=True).filter(
     lambda part: part != ".."
 )
+_VARIABLE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True)
 _QUOTES = "\"'“”‘’"
 _FREE = st.sampled_from(["we wait —really", "two  spaces", "a –b", "# no comment"]) | st.text(
     st.characters(codec="utf-8", exclude_characters=_QUOTES + "\u00a0", exclude_categories=["C"]),
@@ -81,6 +82,12 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.composite(source)()
         case words.PlacementsWord():
             return st.composite(placements)()
+        case words.EnvWord():
+            return st.tuples(_VARIABLE, _FREE).map(lambda e: (f"{e[0]}={e[1]}", (e[0], e[1])))
+        case words.ImageWord():
+            return st.sampled_from(
+                [(image, image) for image in ("busybox", "ghcr.io/a/b:1", "a/b@sha256:0123abcd")]
+            )
         case words.SettingWord():
             return st.composite(setting)()
         case words.CountWord(least=least):

@@ -67,12 +67,12 @@ def test_a_kind_like_no_other_gets_them_all_named():
     with pytest.raises(ConfigError) as caught:
         registry.kind("zzz")
 
-    assert caught.value.hint == "there are process, rehearsal"
+    assert caught.value.hint == "there are docker, process, rehearsal"
 
 
 def test_other_packages_offer_kinds(offered: None):
     assert isinstance(registry.kind("shelf"), Kind)
-    assert registry.names() == ("gone", "odd", "process", "rehearsal", "shelf")
+    assert registry.names() == ("docker", "gone", "odd", "process", "rehearsal", "shelf")
 
 
 def test_a_builtin_kind_cannot_be_replaced_from_outside(offered: None):

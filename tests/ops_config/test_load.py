@@ -201,7 +201,7 @@ def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
         ("matrix/max_command_age", "90d", "could run twice"),
         ("state/keep_for", "a while", "state.keep_for: is not a duration"),
         ("targets", {}, "targets: "),
-        ("targets/local", {}, "targets.local: needs a `kind`: process, rehearsal"),
+        ("targets/local", {}, "targets.local: needs a `kind`: docker, process, rehearsal"),
         ("targets/local", "process", "targets.local: needs a `kind`"),
         ("targets/local", None, "targets.local: needs a `kind`"),
         ("targets/local/kind", "proces", "`proces` is not a kind of target; did you mean"),
