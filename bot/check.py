@@ -29,7 +29,7 @@ from deployers.protocol import Deployer, Tools
 from domain.errors import Busy, ConfigError, OpsError, Refused, Unreachable
 from inference.client import open_session
 from inference.probe import Prober
-from ops_config.load import load
+from ops_config.load import load, secret
 from ops_config.settings import Settings
 from ops_config.values import rooms_asked
 
@@ -50,7 +50,7 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     results = [await _tell("state, login and device", account, discretion)]
     async with open_session() as http:
         clock = SystemClock()
-        tools = Tools(Prober(http, clock), clock, state_folder(settings))
+        tools = Tools(Prober(http, clock), clock, state_folder(settings), secret)
         for name, deployer in open_targets(settings, tools).items():
             results.append(await _tell(f"target {name}", partial(_target, deployer), discretion))
             await deployer.aclose()

@@ -37,6 +37,7 @@ from bot.mirroring import mirror
 from bot.parts import (
     credentials,
     key_store,
+    learn_target_secrets,
     may_invite,
     open_targets,
     recovery_key,
@@ -63,6 +64,7 @@ from inference.asking import Models
 from inference.client import Timeouts, open_session
 from inference.endpoints import Endpoints
 from inference.probe import Prober
+from ops_config.load import secret
 from ops_config.settings import Settings
 from ops_config.values import policy
 
@@ -106,7 +108,8 @@ async def open_house(
         book = await _room_book(settings, api, store)
         http = await stack.enter_async_context(open_session())
         prober = Prober(http, clock)
-        deployers = open_targets(settings, Tools(prober, clock, state_folder(settings)))
+        learn_target_secrets(settings, discretion)
+        deployers = open_targets(settings, Tools(prober, clock, state_folder(settings), secret))
         for deployer in deployers.values():
             stack.push_async_callback(deployer.aclose)
         endpoints, cancellations = Endpoints(), Cancellations()

@@ -81,6 +81,14 @@ def learn_secrets(settings: Settings, discretion: Discretion) -> None:
     credentials(settings, discretion)
     file = settings.matrix.store_passphrase_file
     discretion.learn("passphrase", secret(file, None, "the key store's passphrase"))
+    learn_target_secrets(settings, discretion)
+
+
+def learn_target_secrets(settings: Settings, discretion: Discretion) -> None:
+    """Know what targets are given by reference. Raises ConfigError."""
+    for target in settings.targets.values():
+        for what, path, variable in getattr(target, "secrets", ()):
+            discretion.learn(what, secret(path, variable, what))
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:

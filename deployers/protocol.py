@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from domain.clock import Clock
 from domain.fit import Need
@@ -36,6 +36,17 @@ class LogLine:
     text: str
 
 
+ReadSecret = Callable[[Path | None, str | None, str], SecretStr | None]
+"""(file, environment variable, what it is for people) -> the secret; None if neither is named.
+
+Raises ConfigError for one that cannot be read.
+"""
+
+
+def _no_secret(file: Path | None, variable: str | None, what: str) -> SecretStr | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a deployer is handed by the house, since it may not reach for its neighbours."""
@@ -44,6 +55,8 @@ class Tools:
     clock: Clock
     state_dir: Path
     """Where a target may keep what it must remember, in a folder of its own."""
+    secret: ReadSecret = _no_secret
+    """Reads what settings name by reference."""
 
 
 class Deployer(Protocol):

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Reference = tuple[str, Path | None, str | None]
+"""A secret that settings name: (what it is, the file, the environment variable)."""
+
 
 class ProcessTarget(BaseModel):
     """Child processes on the machine the bot runs on."""
@@ -121,6 +124,15 @@ class DockerTarget(BaseModel):
     read it from a container that downloads."""
     hf_token_env: str | None = Field(None, examples=["HF_TOKEN"])
     """Or the name of an environment variable that holds it."""
+
+    @property
+    def secrets(self) -> tuple[Reference, ...]:
+        """What it names by reference, to be masked before it is ever used."""
+        logins = (
+            (f"the password for {host}", login.password_file, login.password_env)
+            for host, login in self.registries.items()
+        )
+        return (("the Hugging Face token", self.hf_token_file, self.hf_token_env), *logins)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

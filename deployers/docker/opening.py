@@ -16,8 +16,7 @@ from deployers.docker.shelf import Shelf
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Readiness
 from deployers.docker.weights import Models
-from deployers.protocol import Kind, Tools
-from deployers.references import secret
+from deployers.protocol import Kind, ReadSecret, Tools
 from domain.targets import DockerTarget
 
 _ANY = "0.0.0.0"  # noqa: S104
@@ -28,7 +27,7 @@ def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -
     api = Api(name, way)
     shelf = Shelf(settings.volume, settings.models_dir)
     site = Site(shelf, settings.images, published(settings))
-    images = Images(api, lambda host: login(settings, host), tools.clock)
+    images = Images(api, lambda host: login(settings, host, tools.secret), tools.clock)
     starting = Starting(api, images, Models(api, shelf), site)
     return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)
 
@@ -48,13 +47,19 @@ def published(settings: DockerTarget) -> str:
         return _ANY
 
 
-def login(settings: DockerTarget, host: str) -> Mapping[str, str]:
-    """What to log in to a registry with; nothing for one that is not named. Raises Refused."""
+def login(settings: DockerTarget, host: str, read: ReadSecret) -> Mapping[str, str]:
+    """What to log in to a registry with; nothing for one that is not named. Raises ConfigError."""
     known = settings.registries.get(host)
     if known is None:
         return {}
-    password = secret(known.password_file, known.password_env, f"the password for {host}")
-    return {"username": known.username, "password": password, "serveraddress": host}
+    password = read(known.password_file, known.password_env, f"the password for {host}")
+    if password is None:
+        return {}
+    return {
+        "username": known.username,
+        "password": password.get_secret_value(),
+        "serveraddress": host,
+    }
 
 
 def _open(name: str, settings: DockerTarget, tools: Tools) -> DockerDeployer:
