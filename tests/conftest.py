@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from bot.demo.homeserver import Homeserver
 from tests.engines.engine import DockerEngine, missing
-from tests.engines.images import IMAGES
+from tests.engines.images import CACHE, IMAGES
 from tests.postgres import Cluster, programs
 
 
@@ -62,6 +63,23 @@ def plain_engine() -> Iterator[DockerEngine]:
     """Another one, over a unix socket and plain TCP."""
     with _engine(tls=False) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def compose_plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for DOCKER_CONFIG, with which `docker compose` is Compose v2. Nothing else is in it.
+
+    Skips where it was not fetched; in CI that is a failure.
+    """
+    if shutil.which("docker") is None:
+        _do_without("no Compose: there is no docker (Debian: apt install docker.io)")
+    fetched = CACHE / "docker-config" / "cli-plugins" / "docker-compose"
+    if not fetched.is_file():
+        _do_without(f"no Compose: there is no {fetched}; .ci/compose fetches it")
+    config = tmp_path_factory.mktemp("docker-config")
+    (config / "cli-plugins").mkdir()
+    (config / "cli-plugins" / "docker-compose").symlink_to(fetched)
+    return config
 
 
 @contextmanager

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import itertools
 import json
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
+
+from tests.engines.remains import alone
 
 BENCHMARKS = IPv4Network("198.18.0.0/15")
 """Kept for tests of network devices (RFC 2544), so that nobody's network is in the way."""
@@ -39,7 +39,7 @@ class Bridge:
     @contextmanager
     def made(cls) -> Iterator[Bridge]:
         """Make one with addresses that nobody on this machine has, for as long as the block."""
-        with _alone():
+        with alone():
             _sweep()
             bridge = cls(f"gantry{os.getpid()}x{next(_numbers)}"[:15], _free())
             own = next(bridge.block.subnets(new_prefix=24))
@@ -50,14 +50,6 @@ class Bridge:
             yield bridge
         finally:
             _ip("link", "delete", bridge.name)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Two test runs must not find the same addresses free at the same time."""
-    with (Path(tempfile.gettempdir()) / "gantry-test-bridges.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep() -> None:

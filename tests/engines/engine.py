@@ -24,7 +24,7 @@ from docker.tls import TLSConfig
 from deployers.docker.connection import Certificates
 from tests.engines.bridge import Bridge
 from tests.engines.certificates import Authority
-from tests.engines.remains import kill, unmount
+from tests.engines.remains import FOLDERS, alone, clear, processes_of, sweep
 
 WRONG_ADDRESS = "127.0.0.2"
 """The engine listens there too, and its certificate does not say so."""
@@ -96,7 +96,9 @@ class DockerEngine:
     @contextmanager
     def started(cls, *, tls: bool) -> Iterator[DockerEngine]:
         """Run one until the block ends; over TCP with or without TLS."""
-        folder = Path(tempfile.mkdtemp(prefix="gantry-dockerd-"))
+        with alone():
+            sweep()
+        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
         try:
             with Bridge.made() as bridge:
                 engine = cls(folder, bridge, Tls.make(folder / "tls") if tls else None)
@@ -151,11 +153,12 @@ class DockerEngine:
     def start(self, patience: float = 60.0) -> None:
         """Start dockerd, and wait until it answers."""
         assert self._dockerd is None, "it runs already"
-        (self.folder / "daemon.json").write_text(json.dumps(self._settings(), indent=2))
+        settings = self.folder / "daemon.json"
+        settings.write_text(json.dumps(self._settings(), indent=2))
         with self.log.open("ab") as log:
             # --pdeathsig: a test run that is killed takes its engine along.
             self._dockerd = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "dockerd", "--config-file", "daemon.json"],
+                ["setpriv", "--pdeathsig", "TERM", "dockerd", "--config-file", str(settings)],
                 cwd=self.folder,
                 env={"PATH": os.environ["PATH"], **_NO_REGISTRY},
                 stdin=subprocess.DEVNULL,
@@ -226,23 +229,11 @@ class DockerEngine:
                     self.remove_containers()
                 self.stop()
         finally:
-            kill(self.processes())
-            unmount(self.folder)
+            clear(self.folder)
 
     def processes(self) -> list[psutil.Process]:
         """Every process that is its doing: dockerd, containerd, shims and what they hold."""
-        found: dict[int, psutil.Process] = {}
-        for process in psutil.process_iter():
-            try:
-                mine = str(self.folder) in " ".join(process.cmdline()) or (
-                    self._dockerd is not None and process.pid == self._dockerd.pid
-                )
-                if mine:
-                    for one in (process, *process.children(recursive=True)):
-                        found[one.pid] = one
-            except psutil.NoSuchProcess:
-                continue
-        return [one for one in found.values() if one.is_running()]
+        return processes_of(self.folder)
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

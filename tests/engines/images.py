@@ -13,7 +13,8 @@ import docker
 
 from tests.engines import contents
 
-CACHE = Path(__file__).parents[2] / ".gantry-cache" / "images"
+CACHE = Path(__file__).parents[2] / ".gantry-cache"
+"""What runs of tests leave to later ones; git ignores it."""
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -36,9 +37,9 @@ class Image:
         """What a container is started from."""
         return f"{self.name}:{self.tag}"
 
-    def archive(self, cache: Path = CACHE) -> Path:
+    def archive(self) -> Path:
         """Its files as a tar, made unless this very one was made before."""
-        files = self._files()
+        cache, files = CACHE / "images", self._files()
         kept = cache / f"{self.name.replace('/', '-')}-{self._fingerprint(files)}.tar"
         if not kept.exists():
             cache.mkdir(parents=True, exist_ok=True)
@@ -136,5 +137,17 @@ LLAMACPP = Image(
 )
 """The real llama.cpp server, looking like the official image from outside."""
 
-IMAGES = (LLAMACPP,)
+STUB = Image(
+    name="gantry-test/stub",
+    tag="1",
+    program="stub_server.py",
+    entrypoint="stub-server",
+    changes=(
+        "HEALTHCHECK --interval=1s --timeout=2s --retries=2 "
+        "CMD curl -fsS -m 1 http://localhost:${PORT:-8080}/health",
+    ),
+)
+"""Serves nothing and fails as asked: `programs/stub_server.py` says how."""
+
+IMAGES = (LLAMACPP, STUB)
 """What every engine of a test run has."""
