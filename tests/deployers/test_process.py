@@ -22,7 +22,7 @@ import pytest
 from deployers.process import launch, machine, serve_gguf
 from deployers.process.children import Children, environment
 from deployers.process.deployer import ProcessDeployer
-from deployers.process.machine import read_gpus
+from deployers.nvidia import read_gpus
 from deployers.process.records import Folder, Taken
 from deployers.process.waiting import Patience
 from domain.errors import Unhealthy, Unsupported
