@@ -25,7 +25,7 @@ from domain.errors import TargetError
 
 _WITHIN = 12.0
 _STEP = 5.0
-"""Seconds for each of: connecting, the first words (paramiko takes 15 if not told), the login."""
+"""Seconds for each of: connecting, the first words (otherwise 15), the login."""
 _ANSWER_WITHIN = 6.0
 _MOST = 64 << 10
 _WINDOWS_SIGN = "for_Windows"

@@ -16,7 +16,8 @@ _BETWEEN_REFUSALS = 5.0
 """Seconds; who is refused again and again is shut out by many a host."""
 _PATIENCE = 20.0
 _PATIENCE_WHILE_DOWN = 2.0
-_SHORT_LIFE = 2.0
+_BRIEF = 2.0
+"""Seconds. A host that lets one in only to hang up is not to be asked again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +99,32 @@ class Tunnel:
             self._keeping = asyncio.create_task(self._keep_up(), name=f"tunnel {self._address}")
 
     async def _keep_up(self) -> None:
-        pause = _FIRST_PAUSE
+        pause, brief = _FIRST_PAUSE, 0
         while True:
             self._wanted_now.clear()
             began = self._clock.monotonic()
-            try:
-                await self.master.start()
-                await self._renew()
-            except TargetError as error:
-                await self._tell(up=False, why=error)
-                await self._pause(pause, error)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                continue
-            await self._tell(up=True, why=None)
-            ended = await self.master.ended()
-            short = self._clock.monotonic() - began < _SHORT_LIFE
-            await self._tell(up=False, why=ended if short else None)
-            if short:
-                await self._pause(pause, ended)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                pause = _FIRST_PAUSE
+            trouble = await self._rise_and_fall()
+            if trouble is None:
+                brief = brief + 1 if self._clock.monotonic() - began < _BRIEF else 0
+                pause = pause if brief else _FIRST_PAUSE
+                if brief < 2:  # what was cut once is made again at once
+                    await self._tell(up=False, why=None)
+                    continue
+                trouble = await self.master.ended()
+            await self._tell(up=False, why=trouble)
+            await self._pause(pause, trouble)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _rise_and_fall(self) -> TargetError | None:
+        """Connect, and wait for the end of it. Returns why it could not be; None if it was."""
+        try:
+            await self.master.start()
+            await self._renew()
+        except TargetError as error:
+            return error
+        await self._tell(up=True, why=None)
+        await self.master.ended()
+        return None
 
     async def _tell(self, *, up: bool, why: TargetError | None) -> None:
         async with self._news:
