@@ -23,17 +23,19 @@ _KEPT = 8192
 
 # Sits between the bot and `ssh`, holding the reading end of a pipe that only the bot can write to.
 # However the bot ends, by `kill -9` too, the pipe ends with it; then everything in this group does,
-# proxies of ssh's included, and the folder goes. A stopped ssh heeds TERM only when it goes on.
+# proxies of ssh's included, and the folders go. A bot that only wants this one to end says so in a
+# line. A stopped ssh heeds TERM only when it goes on.
 _WATCHED = """
 exec 3<&0
 folder=$1
+all=${folder%/*}
 shift
 trap : TERM
 "$@" </dev/null 3<&- &
 ssh=$!
 (
     trap : TERM
-    read -r _ <&3
+    read -r _ <&3 || : >"$folder/orphaned"
     kill -TERM 0
     sleep 2
     rm -rf -- "$folder"
@@ -43,8 +45,11 @@ guard=$!
 wait "$ssh"
 ended=$?
 while kill -0 "$ssh" 2>/dev/null; do wait "$ssh"; ended=$?; done
-rm -rf -- "$folder"
 kill -KILL "$guard" 2>/dev/null
+if [ -e "$folder/orphaned" ]
+then rm -rf -- "$folder" "$all"/*.sock; rmdir -- "$all" 2>/dev/null
+else rm -rf -- "$folder"
+fi
 exit "$ended"
 """
 
@@ -113,6 +118,7 @@ class Master:
         if process is None:
             return
         if process.stdin is not None:
+            process.stdin.write(b"end\n")
             process.stdin.close()
         try:
             async with asyncio.timeout(_GONE_WITHIN):

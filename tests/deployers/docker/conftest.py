@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,3 +60,36 @@ def engine() -> Iterator[Path]:
         process.terminate()
         process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def container(engine: Path) -> Iterator[str]:
+    """One that writes `tick` several times a second; busybox is all there is in it."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        _without("no busybox (Debian: apt install busybox-static)")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as image:
+        image.add(str(busybox), "bin/busybox")
+        for name in ("sh", "sleep", "wc"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            image.addfile(link)
+    ticking = ("sh", "-c", "while :; do echo tick; sleep 0.2; done")
+    docker(engine, "import", "-", "ticking", stdin=packed.getvalue())
+    made = docker(engine, "run", "-d", "--network=none", "ticking", *ticking)
+    yield made
+    docker(engine, "rm", "-f", made)
+
+
+def docker(engine: Path, *words: str, stdin: bytes = b"") -> str:
+    """What the command line says."""
+    done = subprocess.run(
+        ("docker", *words),
+        env={"PATH": os.environ["PATH"], "DOCKER_HOST": f"unix://{engine}"},
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().strip()

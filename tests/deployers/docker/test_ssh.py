@@ -353,7 +353,10 @@ async def test_what_a_login_says_is_in_nobodys_way(needs_sshd: None, engine: Pat
 
 async def test_a_host_behind_another_is_reached(sshd: Sshd, engine: Path):
     """By way of itself, under another name, known by its key and nothing else."""
-    jump = sshd.config(f"Host far\n  HostName 127.0.0.1\n  ProxyJump 127.0.0.1:{sshd.port}")
+    jump = sshd.config(
+        f"Host hop\n  HostName 127.0.0.1\n  Port {sshd.port}",
+        "Host far\n  HostName 127.0.0.1\n  ProxyJump hop",
+    )
     settings = DockerTarget(
         kind="docker", host=f"ssh://far:{sshd.port}{engine}", ssh_config=jump
     )
@@ -376,6 +379,129 @@ async def test_a_runtime_folder_too_deep_for_sockets_is_not_used(sshd: Sshd, eng
         assert not deep.exists()
     finally:
         await ssh.aclose()
+
+
+BOT = """
+import asyncio, sys
+from pathlib import Path
+from bot.clock import SystemClock
+from deployers.docker.connections import connection
+from domain.targets import DockerTarget
+
+async def main(host, config, runtime):
+    settings = DockerTarget(kind="docker", host=host, ssh_config=config)
+    ssh = connection(settings, SystemClock(), Path(runtime))
+    print((await ssh.open()).url, flush=True)
+    reader, writer = await asyncio.open_unix_connection((await ssh.open()).url[7:])
+    writer.write(b"GET /events HTTP/1.1\\r\\nHost: docker\\r\\n\\r\\n")
+    await reader.readline()
+    print("following", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("options", [(), (NO_FORWARDING,)], ids=["tunnel", "dial"])
+async def test_a_bot_that_is_killed_leaves_no_ssh_behind(
+    needs_sshd: None, engine: Path, options: tuple[str, ...]
+):
+    with Sshd.started(*options) as sshd:
+        runtime = sshd.folder / "run"
+        words = (f"{sshd.url}{engine}", str(sshd.config()), str(runtime))
+        bot = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", BOT, *words),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[3],
+        )
+        assert bot.stdout is not None
+        assert await bot.stdout.readline()
+        assert await bot.stdout.readline() == b"following\n"
+
+        def left() -> list[psutil.Process]:
+            ours = str(runtime)
+            return [p for p in psutil.process_iter(["cmdline"]) if ours in str(p.info["cmdline"])]
+
+        assert len(left()) >= 3  # the bot, what sits between, ssh
+        bot.kill()
+        await bot.wait()
+        await until(lambda: not left())
+        await until(lambda: not list(runtime.glob("*")))
+        await until(lambda: not sshd.sessions())
+
+
+async def test_without_forwarding_each_call_goes_by_itself(needs_sshd: None, engine: Path):
+    with Sshd.started(NO_FORWARDING) as sshd:
+        async with way_to(sshd, engine) as ssh:
+            url = (await ssh.open()).url
+            assert url.endswith("dial.sock")
+            assert (await asked(url, "info"))["OSType"] == "linux"
+            assert (await ssh.open()).url == url
+
+
+@pytest.mark.parametrize("sessions", [10, 3])
+async def test_twenty_calls_at_once_take_as_many_connections_as_they_need(
+    needs_sshd: None, engine: Path, sessions: int
+):
+    """However few sessions the host allows to one of them."""
+    with Sshd.started(NO_FORWARDING, f"MaxSessions {sessions}") as sshd:
+        async with way_to(sshd, engine) as ssh:
+            url = (await ssh.open()).url
+            with ExitStack() as open_streams, ThreadPoolExecutor(20) as threads:
+
+                def follow(_: int) -> None:
+                    stream = open_streams.enter_context(client(url)).events(decode=True)
+                    open_streams.callback(stream.close)
+
+                await asyncio.gather(
+                    *(
+                        asyncio.get_running_loop().run_in_executor(threads, follow, number)
+                        for number in range(20)
+                    )
+                )
+                assert await answers(url)
+            await until(lambda: ssh._dial._lines._first.used == 0)
+            assert await answers(url)
+
+
+async def test_an_exec_is_carried_both_ways_and_ended_by_halves(
+    needs_sshd: None, engine: Path, container: str
+):
+    """What is written is answered only after the writing end is closed."""
+    for options in ((), (NO_FORWARDING,)):
+        with Sshd.started(*options) as sshd:
+            async with way_to(sshd, engine) as ssh:
+                url = (await ssh.open()).url
+                said = await asyncio.to_thread(counted, url, container)
+    assert said == "1000000"
+
+
+async def test_logs_are_followed_to_their_end(needs_sshd: None, engine: Path, container: str):
+    with Sshd.started(NO_FORWARDING) as sshd:
+        async with way_to(sshd, engine) as ssh:
+            url = (await ssh.open()).url
+
+            def follow() -> list[bytes]:
+                with client(url) as there:
+                    lines = there.logs(container, follow=True, stream=True)
+                    first = [next(lines)]
+                    there.kill(container)
+                    return first + list(lines)
+
+            assert b"tick" in (await asyncio.to_thread(follow))[0]
+
+
+def counted(url: str, container: str) -> str:
+    """How many bytes of a million arrived, by the `docker` command line."""
+    done = subprocess.run(
+        ("docker", "exec", "-i", container, "wc", "-c"),
+        input=b"x" * 1_000_000,
+        env={"PATH": os.environ["PATH"], "DOCKER_HOST": url},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    return (done.stdout or done.stderr).decode().strip()
 
 
 def runs(command: str, path: str = "") -> str:
