@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from deployers.docker.connection import Connection, Way
-from deployers.protocol import Tools
-from domain.errors import TargetError, Unreachable
-from domain.replicas import Gpu
+from pathlib import Path
+
+from deployers.docker.connection import Certificates, Connection
+from deployers.docker.ssh import SshConnection
+from deployers.docker.tcp import TcpConnection
+from deployers.docker.unix import UnixConnection
+from domain.clock import Clock
+from domain.errors import ConfigError
 from domain.targets import DockerTarget
 
-
-def connection(settings: DockerTarget, tools: Tools) -> Connection:
-    """A way to the engine that is not opened yet."""
-    return _Plain(settings.host)
+_ANYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104
+_LOOPBACK = "127.0.0.1"
 
 
-class _Plain:
-    """Until there is better: the engine's own address."""
+def connection(settings: DockerTarget, clock: Clock, runtime_dir: Path) -> Connection:
+    """Make it; nothing is touched before it is opened.
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    `runtime_dir` is the bot's own, and may be gone after a reboot. Raises ConfigError if the
+    host's address makes no sense.
+    """
+    published = settings.publish if settings.publish not in _ANYWHERE else None
+    scheme, _, rest = settings.host.partition("://")
+    if scheme == "unix":
+        if not rest.startswith("/"):
+            raise ConfigError(
+                f"`{settings.host}` is not unix:///PATH", hint="unix:///var/run/docker.sock"
+            )
+        return UnixConnection(Path(rest), published or _LOOPBACK)
+    if scheme == "tcp":
+        return TcpConnection(settings.host, _certificates(settings), runtime_dir, published or "")
+    return SshConnection(
+        settings.host, settings.ssh_config, runtime_dir, clock, published or _LOOPBACK
+    )
 
-    async def open(self) -> Way:
-        """As it is configured."""
-        return Way(self.address, environment={"DOCKER_HOST": self.address})
 
-    async def reach(self, port: int) -> str:
-        """On this machine."""
-        return f"http://127.0.0.1:{port}"
-
-    async def explain(self, error: Exception) -> TargetError:
-        """In the library's words."""
-        return Unreachable(f"{self.address} does not answer: {error}")
-
-    async def cards(self) -> tuple[Gpu, ...] | None:
-        """Not asked."""
-        return None
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
+def _certificates(settings: DockerTarget) -> Certificates | None:
+    return Certificates(**dict(settings.tls)) if settings.tls else None

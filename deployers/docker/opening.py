@@ -63,7 +63,9 @@ def login(settings: DockerTarget, host: str, read: ReadSecret) -> Mapping[str, s
 
 
 def _open(name: str, settings: DockerTarget, tools: Tools) -> DockerDeployer:
-    return deployer(name, settings, tools, connection(settings, tools))
+    return deployer(
+        name, settings, tools, connection(settings, tools.clock, tools.state_dir / "run")
+    )
 
 
 KIND = Kind(DockerTarget, _open)

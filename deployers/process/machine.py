@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from domain.replicas import Gpu, TargetFacts
+from deployers.nvidia import local_gpus
+from domain.replicas import TargetFacts
 
 INSTALL = "pip install 'gantry[llamacpp]'"
-
-_ASK = ("--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
-_PATIENCE = 5.0
-_MIB = 1 << 20
 
 
 def cpus() -> int:
@@ -37,7 +33,7 @@ async def facts(target: str, models: Path) -> TargetFacts:
         cpus=cpus(),
         memory_free=_memory_free(),
         disk_free=shutil.disk_usage(_nearest_existing(models)).free,
-        gpus=await _gpus(),
+        gpus=await local_gpus(),
     )
 
 
@@ -52,17 +48,6 @@ def missing() -> str:
     return f"llama.cpp is not installed here; {INSTALL}"
 
 
-def read_gpus(text: str) -> tuple[Gpu, ...]:
-    """The cards in nvidia-smi's CSV; a line it could not fill in is left out."""
-    found = []
-    for line in text.splitlines():
-        name, _, rest = line.partition(", ")
-        total, _, free = rest.partition(", ")
-        if total.isdigit() and free.isdigit():
-            found.append(Gpu(name, int(total) * _MIB, int(free) * _MIB))
-    return tuple(found)
-
-
 def _memory_free() -> int | None:
     """What can be had without swapping, which is more than what is idle."""
     try:
@@ -71,28 +56,6 @@ def _memory_free() -> int | None:
         return None
     kib = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
     return int(kib) * 1024 if kib else None
-
-
-async def _gpus() -> tuple[Gpu, ...]:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
-    try:
-        asking = await asyncio.create_subprocess_exec(
-            program, *_ASK, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-    except OSError:  # found, but not to be run
-        return ()
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            output, _ = await asking.communicate()
-    except TimeoutError:  # a wedged driver hangs it for good
-        return ()
-    finally:
-        if asking.returncode is None:
-            asking.kill()
-            await asking.wait()
-    return read_gpus(output.decode("utf-8", "replace"))
 
 
 def _nearest_existing(path: Path) -> Path:

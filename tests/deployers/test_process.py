@@ -20,11 +20,11 @@ import aiohttp
 import pytest
 
 from deployers.models.bundled import bundled
+from deployers.nvidia import read_gpus
 from deployers.patience import Patience
 from deployers.process import launch, machine, serve_gguf
 from deployers.process.children import Children, environment
 from deployers.process.deployer import ProcessDeployer
-from deployers.process.machine import read_gpus
 from deployers.process.records import Folder, Taken
 from domain.errors import Unhealthy, Unsupported
 from domain.progress import Progress

@@ -1,0 +1,173 @@
+"""What a host behind SSH is asked, and what its answers mean (pure)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from deployers import nvidia
+from deployers.docker.openssh import SOCKET
+from deployers.docker.unix import membership
+from domain.errors import Refused, TargetError, Unreachable
+from domain.replicas import Gpu
+
+# Double quotes mean the same to sh, cmd.exe and PowerShell; braces and commas need them.
+VERSION = 'docker version --format "{{.Server.Version}}"'
+"""Asked of a Windows host."""
+CARDS = "nvidia-smi " + " ".join(f'"{word}"' for word in nvidia.ASK)
+"""Asked of a Windows host."""
+
+# What it says is marked line by line, since a login may print words of its own.
+_SCRIPT = r"""
+m() { sed "s/^/gantry:$1=/"; }
+s=SOCKET
+uname -s | m system
+id -un | m user
+if [ -S "$s" ]; then
+  if [ -r "$s" ] && [ -w "$s" ]; then echo open; else echo denied; fi
+else echo missing; fi | m socket
+{ stat -c %G "$s" || stat -f %Sg "$s"; } 2>/dev/null | m group
+if command -v docker >/dev/null 2>&1; then
+  echo yes | m docker
+  docker HOST version --format "{{.Server.Version}}" 2>&1 | m answer
+fi
+if command -v nvidia-smi >/dev/null 2>&1; then CARDS 2>/dev/null | m gpu; fi
+"""
+_SAID = re.compile(r"^gantry:(\w+)=(.*?)\r?$", re.MULTILINE)
+_VERSION = re.compile(r"^\s*v?(\d+\.\d+[\w.+~-]*)\s*$", re.MULTILINE)
+_NO_COMMAND = ("not recognized", "not found", "CommandNotFoundException")
+_DENIED = ("permission denied", "access is denied")
+
+
+@dataclass(frozen=True, slots=True)
+class FarSide:
+    """A host as its own shell tells of it."""
+
+    windows: bool = False
+    user: str = ""
+    socket: str = ""
+    """`open`, `denied` or `missing`; "" where it was not told."""
+    group: str = ""
+    """Whom the socket is open to."""
+    docker: bool = False
+    """Whether there is a `docker` command."""
+    version: str = ""
+    """Of the engine, if that command found one."""
+    trouble: str = ""
+    """Why it found none, in its words."""
+    gpus: tuple[Gpu, ...] = ()
+
+
+def question(socket: str | None) -> str:
+    """What a host with a shell of the Unix kind is asked. It changes nothing there."""
+    script = (
+        _SCRIPT.replace("SOCKET", shlex.quote(socket or SOCKET))
+        .replace("HOST ", _host(socket))
+        .replace("CARDS", CARDS)
+    )
+    return f"sh -c {shlex.quote(script)}"
+
+
+def dial(socket: str | None) -> str:
+    """What carries one call to the engine on that host."""
+    return f"docker {_host(socket)}system dial-stdio"
+
+
+def read(text: str) -> FarSide | None:
+    """The answers to `question`; None if there are none, as from a Windows host."""
+    said: dict[str, list[str]] = {}
+    for name, value in _SAID.findall(text):
+        said.setdefault(name, []).append(value)
+    if "system" not in said:
+        return None
+    one = {name: values[0] for name, values in said.items()}
+    version, trouble = _engine("\n".join(said.get("answer", ())))
+    return FarSide(
+        windows=one["system"].startswith(("MINGW", "MSYS", "CYGWIN")),
+        user=one.get("user", ""),
+        socket=one.get("socket", ""),
+        group=one.get("group", ""),
+        docker="docker" in said,
+        version=version,
+        trouble=trouble,
+        gpus=nvidia.read_gpus("\n".join(said.get("gpu", ()))),
+    )
+
+
+def read_windows(version: str, cards: str, user: str = "") -> FarSide:
+    """The answers to VERSION and CARDS, whatever they were written to."""
+    found, trouble = _engine(version)
+    missing = not found and any(sign in trouble for sign in _NO_COMMAND)
+    return FarSide(
+        windows=True,
+        user=user,
+        docker=not missing,
+        version=found,
+        trouble=trouble,
+        gpus=nvidia.read_gpus(cards),
+    )
+
+
+def trouble(
+    address: str, there: FarSide, socket: str | None, forbidden: bool = False
+) -> TargetError | None:
+    """Why no engine is to be had on that host; None if one is, for those who run `docker` there.
+
+    `forbidden`: whether its sshd forbids to forward sockets.
+    """
+    if there.version:
+        return None
+    if there.windows:
+        return _on_windows(address, there)
+    path, user = socket or SOCKET, there.user or "the user"
+    if there.socket == "denied" or any(sign in there.trouble.lower() for sign in _DENIED):
+        return Refused(
+            f"{address}: {user} may not use {path} there",
+            hint=f"on that host, {membership(there.group or 'docker', user)}",
+        )
+    if forbidden and not there.docker:
+        return Refused(
+            f"{address}: sshd there forbids to forward sockets, and there is no `docker` command "
+            "to go without",
+            hint="set AllowStreamLocalForwarding yes in its sshd_config, or install docker-cli",
+        )
+    if there.socket == "missing" and not there.docker:
+        return Refused(
+            f"{address}: there is no Docker: neither {path} nor a `docker` command",
+            hint="install Docker there; if it is installed, name its socket: "
+            "ssh://USER@HOST/PATH/TO/docker.sock",
+        )
+    return Unreachable(
+        f"{address}: Docker is not running there"
+        + (f": there is no {path}" if there.socket == "missing" else f": nobody answers on {path}"),
+        hint="on that host, `systemctl start docker`",
+    )
+
+
+def _on_windows(address: str, there: FarSide) -> TargetError:
+    if not there.docker:
+        return Refused(
+            f"{address}: there is no `docker` command on that Windows host",
+            hint="install Docker Desktop; sshd has to be restarted after that, to know its PATH",
+        )
+    if any(sign in there.trouble.lower() for sign in _DENIED):
+        return Refused(
+            f"{address}: {there.user or 'the user'} may not use Docker on that Windows host",
+            hint="add that user to the group docker-users there",
+        )
+    return Unreachable(
+        f"{address}: Docker is not running on that Windows host",
+        hint="start Docker Desktop there; it runs only while somebody is logged in, unless it is "
+        "set up as a service",
+    )
+
+
+def _engine(answer: str) -> tuple[str, str]:
+    """The version of an engine, or why there is none."""
+    found = _VERSION.search(answer)
+    return (found[1], "") if found else ("", answer.strip())
+
+
+def _host(socket: str | None) -> str:
+    return f"-H {shlex.quote(f'unix://{socket}')} " if socket else ""
