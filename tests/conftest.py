@@ -15,6 +15,7 @@ from bot.demo.homeserver import Homeserver
 from tests.engines.engine import DockerEngine, missing
 from tests.engines.images import CACHE, IMAGES
 from tests.postgres import Cluster, programs
+from tests.sshd import PROGRAM, Sshd
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,16 @@ def docker_engine() -> Iterator[DockerEngine]:
 def plain_engine() -> Iterator[DockerEngine]:
     """Another one, over a unix socket and plain TCP."""
     with _engine(tls=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sshd_for_all() -> Iterator[Sshd]:
+    """The one sshd of this run, for tests that leave it as it is. Skips without one; in CI that is
+    a failure."""
+    if not Path(PROGRAM).is_file():
+        _do_without("no sshd (Debian: apt install openssh-server)")
+    with Sshd.started() as running:
         yield running
 
 

@@ -1,34 +1,61 @@
-"""Every test here runs once for each kind of target."""
+"""Every test here runs once for each kind of target, and for each way to one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.contract.stages import KINDS, Stage
+from tests.contract.stages import Stage
 from tests.engines.engine import DockerEngine
 from tests.engines.images import LLAMACPP
+from tests.sshd import Sshd
 
-_MARKS = {
-    "process": [pytest.mark.engine],
-    "docker": [pytest.mark.engine, pytest.mark.docker],
-}
+_REAL = [pytest.mark.engine, pytest.mark.docker]
+_PLACES = [
+    pytest.param("rehearsal"),
+    pytest.param("process", marks=pytest.mark.engine),
+    pytest.param("docker-unix", marks=_REAL),
+    pytest.param("docker-tcp", marks=_REAL),
+    pytest.param("docker-tls", marks=_REAL),
+    pytest.param("docker-ssh", marks=_REAL),
+]
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=_MARKS.get(kind, [])) for kind in KINDS])
+@pytest.fixture(params=_PLACES)
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     """An empty target."""
     if request.param == "process" and find_spec("xllamacpp") is None:
         told = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         told("llama.cpp is missing: pip install 'gantry[llamacpp]'")
-    made = Stage(request.param, tmp_path)
-    if request.param == "docker":
-        engine: DockerEngine = request.getfixturevalue("docker_engine")
-        ours = {"host": engine.unix, "images": {"llamacpp": LLAMACPP.reference}}
-        made = Stage("docker", tmp_path, ours, engine)
+    made = _stage(request.param, request.getfixturevalue, tmp_path)
     yield made
     await made.close()
+
+
+def _stage(place: str, fixture: Callable[[str], Any], folder: Path) -> Stage:
+    kind, _, way = place.partition("-")
+    if kind != "docker":
+        return Stage(kind, folder)
+    engine: DockerEngine = fixture("plain_engine" if way == "tcp" else "docker_engine")
+    ours: dict[str, Any] = {"images": {"llamacpp": LLAMACPP.reference}}
+    match way:
+        case "unix":
+            ours |= {"host": engine.unix}
+        case "tcp":
+            ours |= {"host": engine.tcp, "insecure": True}
+        case "tls":
+            assert engine.tls is not None
+            client = engine.tls.client
+            ours |= {
+                "host": engine.tcp,
+                "tls": {"ca": client.ca, "cert": client.cert, "key": client.key},
+            }
+        case "ssh":
+            sshd: Sshd = fixture("sshd_for_all")
+            ours |= {"host": f"{sshd.url}{engine.socket}", "ssh_config": sshd.config()}
+    return Stage("docker", folder, ours, engine)

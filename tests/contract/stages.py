@@ -28,7 +28,6 @@ from domain.sources import parse_source
 from tests.engines.engine import DockerEngine
 
 TARGET = "here"
-KINDS = ("rehearsal", "process", "docker")
 
 
 class RealClock:
