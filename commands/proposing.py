@@ -30,9 +30,10 @@ async def proposing(error: DoesNotFit, permit: Permit, deps: Deps) -> Refused:
         ideas += proposals(want, target, fit)
         ideas += stopping(await survey.neighbours(want.name, target), fit)
     ideas += moving(want, elsewhere)
-    sums = "; ".join(f"{target}: {arithmetic(fit)}" for target, fit in error.fits)
     refused = DoesNotFit(want, error.fits)
-    refused.summary = f"{refused.summary}. {sums}"
+    sums = [(f"on {target} " if len(concerned) > 1 else "", fit) for target, fit in error.fits]
+    told_sums = "; ".join(where + arithmetic(fit) for where, fit in sums)
+    refused.summary = f"{refused.summary}: {told_sums}"
     told = "; ".join(dict.fromkeys(ideas))
     refused.hint = f"what would fit: {told}; or {error.hint}" if told else error.hint
     return refused
