@@ -94,6 +94,6 @@ async def test_an_update_that_would_interrupt_says_how_long_and_how(desk, world,
     assert "would have to stop before the new version starts" in told
     assert "`--strategy recreate` does that, and tiny does not serve for about" in told
     plan = await desk.says("!deploy tiny tiny://other --plan")
-    assert "On a the old stop before the new start, because old and new do not fit there" in plan
+    assert "On a the old stop before the new start, because old and new do not fit at once" in plan
     assert "tiny does not serve between step 2 and step 6. That is for about" in plan
     assert "is live" in await desk.says("!deploy tiny tiny://other --strategy recreate")
