@@ -40,6 +40,7 @@ SAMPLES = {
     "NAME=VALUE": "A=b",
     "yes|no": "yes",
     "auto|none|N": "auto",
+    "rolling|recreate": "recreate",
     "N": "2",
     "REPLICAS": "2",
     "TOKENS": "4096",

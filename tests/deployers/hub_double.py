@@ -29,6 +29,9 @@ class HubDouble:
     """(status, X-Error-Code) the hub answers with instead."""
     renamed_from: str | None = None
     """An old repository name the hub redirects from, by a relative Location."""
+    repository: dict[str, bytes | int] | None = None
+    """Name -> content, or size alone, of the other files of the repository; small ones are served
+    by the hub itself."""
     seen: list[tuple[str, str, str | None, str | None]] = field(default_factory=list)
     """(who, method, Authorization, Range) of every request."""
     endpoint: str = ""
@@ -65,6 +68,11 @@ class HubDouble:
         if self.renamed_from and self.renamed_from in request.path:
             location = request.path.replace(self.renamed_from, "org/model")
             return web.Response(status=307, headers={"Location": location})
+        if self.repository is not None and request.path == "/api/models/org/model/revision/main":
+            return web.json_response({"id": "org/model", "siblings": self._siblings(request)})
+        small = (self.repository or {}).get(request.path.removeprefix("/org/model/resolve/main/"))
+        if isinstance(small, bytes):
+            return web.Response(body=small, headers={"ETag": '"a git hash"'})
         if request.path != "/org/model/resolve/main/folder/m.gguf":
             return web.Response(status=404, headers={"X-Error-Code": "EntryNotFound"})
         sha256 = self.linked_sha256 or hashlib.sha256(self.content).hexdigest()
@@ -80,19 +88,20 @@ class HubDouble:
         self._note("cdn", request)
         if request.raw_path != "/blob?signature=a%2Fb":
             return web.Response(status=403)
-        start = 0
+        start, end = 0, len(self.content)
         wanted = request.headers.get("Range")
+        partly = bool(wanted and self.ranges)
         if wanted and self.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(end, int(last) + 1) if last else end
             if start >= len(self.content):
                 return web.Response(status=416)
-        body = self.content[start:]
-        answer = web.StreamResponse(status=206 if start else 200)
+        body = self.content[start:end]
+        answer = web.StreamResponse(status=206 if partly else 200)
         answer.content_length = len(body)
         answer.headers["ETag"] = '"not-the-sha256-but-some-multipart-md5-7"'
-        if start:
-            end = len(self.content)
-            answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{end}"
+        if partly:
+            answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(self.content)}"
         await answer.prepare(request)
         if self.drop_after:
             await answer.write(body[: self.drop_after.pop(0)])
@@ -102,6 +111,18 @@ class HubDouble:
         await answer.write(body)
         return answer
 
+    def _siblings(self, request: web.Request) -> list[dict[str, object]]:
+        """The files; their sizes only where `blobs` is asked for."""
+        sized = request.query.get("blobs") == "true"
+        return [
+            {"rfilename": name, **({"size": _length(size)} if sized else {})}
+            for name, size in (self.repository or {}).items()
+        ]
+
     def _note(self, who: str, request: web.Request) -> None:
         said = request.headers
         self.seen.append((who, request.method, said.get("Authorization"), said.get("Range")))
+
+
+def _length(content: bytes | int) -> int:
+    return content if isinstance(content, int) else len(content)
