@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.engines.engine import DockerEngine, strangers_key
+from tests.engines.engine import DockerEngine
 from tests.engines.images import LLAMACPP, STUB
 from tests.engines.remains import mounts
 from tests.engines.served import Served
@@ -56,7 +56,7 @@ def test_tls_lets_in_only_who_the_engine_believes(docker_engine, who):
     assert docker_engine.tls
     certificates = {
         "stranger": docker_engine.tls.stranger,
-        "strangers key": strangers_key(docker_engine.tls),
+        "strangers key": docker_engine.tls.strangers_key,
     }.get(who, docker_engine.tls.client)
     url = docker_engine.misnamed if who == "wrong name" else docker_engine.tcp
     client = docker_engine.client(url, certificates)
