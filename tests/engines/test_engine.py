@@ -93,17 +93,20 @@ def test_nothing_is_left_of_an_engine_that_crashed_with_containers():
             container = client.containers.run(STUB.reference, detach=True)
             container.reload()
             inside = psutil.Process(container.attrs["State"]["Pid"])
+            network = client.networks.create("left")
         finally:
             client.close()
         engine.kill()
         assert inside.is_running()
         assert mounts(engine.folder)
+        assert Path("/sys/class/net", f"br-{network.id[:12]}").exists()
 
     assert not inside.is_running()
     assert not engine.processes()
     assert not mounts(engine.folder)
     assert not engine.folder.exists()
-    assert not Path("/sys/class/net", engine.bridge.name).exists()
+    for bridge in (engine.bridge.name, f"br-{network.id[:12]}"):
+        assert not Path("/sys/class/net", bridge).exists()
 
 
 def test_a_test_run_that_is_killed_takes_its_engine_along_and_the_next_clears_up():
