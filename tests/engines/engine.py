@@ -53,7 +53,8 @@ class DockerEngine:
     """One `dockerd`, reached over a unix socket and TCP.
 
     Nothing it does leaves its folder, its bridge or the loopback address: no firewall rule is
-    made (published ports go through `docker-proxy`), no registry can be reached. The methods
+    made (published ports go through `docker-proxy`), no registry can be reached. Containers may not
+    reach each other, if the machine's own firewall forwards nothing. The methods
     block; call them from the main thread, since dockerd ends with the thread that started it.
     """
 
