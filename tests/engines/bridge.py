@@ -11,14 +11,18 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Network
-from pathlib import Path
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
+
+import psutil
 
 from tests.engines.remains import alone
 
 BENCHMARKS = IPv4Network("198.18.0.0/15")
 """Kept for tests of network devices (RFC 2544), so that nobody's network is in the way."""
+
+_BLOCK = 21
+"""Bits: one engine's addresses, of which an eighth are its bridge's and half its networks'."""
 
 _numbers = itertools.count(1)
 
@@ -49,15 +53,30 @@ class Bridge:
         try:
             yield bridge
         finally:
-            _ip("link", "delete", bridge.name)
+            _delete(bridge.block)
 
 
 def _sweep() -> None:
     """Remove the bridges of test runs that were killed."""
-    for link in _ip_json("link", "show", "type", "bridge"):
-        owner = re.fullmatch(r"gantry(\d+)x\d+", link.get("ifname", ""))
-        if owner and not Path(f"/proc/{owner[1]}").exists():
-            _ip("link", "delete", link["ifname"])
+    for name, address in _bridges():
+        owner = re.fullmatch(r"gantry(\d+)x\d+", name)
+        if owner and not psutil.pid_exists(int(owner[1])):
+            _delete(IPv4Network((address, _BLOCK), strict=False))
+
+
+def _delete(block: IPv4Network) -> None:
+    """Remove the bridges of one engine, those of its networks too, which it leaves behind."""
+    for name, address in _bridges():
+        if address in block:
+            _ip("link", "delete", name)
+
+
+def _bridges() -> list[tuple[str, IPv4Address]]:
+    return [
+        (link["ifname"], IPv4Address(address["local"]))
+        for link in _ip_json("-4", "addr", "show", "type", "bridge")
+        for address in link.get("addr_info", ())
+    ]
 
 
 def _free() -> IPv4Network:
@@ -66,7 +85,7 @@ def _free() -> IPv4Network:
         for route in _ip_json("-4", "route", "show", "table", "all")
         if re.fullmatch(r"[\d.]+(/\d+)?", route.get("dst", ""))
     ]
-    for block in BENCHMARKS.subnets(new_prefix=21):
+    for block in BENCHMARKS.subnets(new_prefix=_BLOCK):
         if not any(block.overlaps(network) for network in taken):
             return block
     raise AssertionError(f"no free addresses in {BENCHMARKS}: `ip route` shows who has them")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,6 +74,32 @@ class Authority:
         files.key.touch(mode=0o600)
         files.key.write_bytes(_pem(key))
         return files
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Who may come in over TCP."""
+
+    client: Certificates
+    """The engine believes it, and it believes the engine."""
+    stranger: Certificates
+    """Of another authority: the engine does not believe it, nor it the engine."""
+    server: Certificates
+
+    @property
+    def strangers_key(self) -> Certificates:
+        """Believes the engine, and is not believed by it."""
+        return replace(self.stranger, ca=self.client.ca)
+
+    @classmethod
+    def make(cls, folder: Path) -> Tls:
+        """Make both authorities and all that they sign."""
+        ours, theirs = Authority.make("engine's authority"), Authority.make("another authority")
+        return cls(
+            ours.client(folder / "client"),
+            theirs.client(folder / "stranger"),
+            ours.server(folder / "server"),
+        )
 
 
 def _draft(name: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from docker.tls import TLSConfig
 
 from deployers.docker.connection import Certificates
 from tests.engines.bridge import Bridge
-from tests.engines.certificates import Authority
+from tests.engines.certificates import Tls
 from tests.engines.remains import FOLDERS, alone, clear, processes_of, sweep
 
 WRONG_ADDRESS = "127.0.0.2"
@@ -44,42 +43,18 @@ def missing() -> str | None:
     """Why no engine can be started on this machine; None if one can."""
     if os.getuid() != 0:
         return "no Docker engine: only root can start one"
-    for program, package in (
-        ("dockerd", "docker.io"),
-        ("ip", "iproute2"),
-        ("setpriv", "util-linux"),
-    ):
+    for program, package in _NEEDED.items():
         if shutil.which(program) is None:
             return f"no Docker engine: there is no {program} (Debian: apt install {package})"
     return None
-
-
-@dataclass(frozen=True)
-class Tls:
-    """Who may come in over TCP."""
-
-    client: Certificates
-    """The engine believes it, and it believes the engine."""
-    stranger: Certificates
-    """Of another authority: the engine does not believe it, nor it the engine."""
-    server: Certificates
-
-    @classmethod
-    def make(cls, folder: Path) -> Tls:
-        """Make both authorities and all that they sign."""
-        ours, theirs = Authority.make("engine's authority"), Authority.make("another authority")
-        return cls(
-            ours.client(folder / "client"),
-            theirs.client(folder / "stranger"),
-            ours.server(folder / "server"),
-        )
 
 
 class DockerEngine:
     """One `dockerd`, reached over a unix socket and TCP.
 
     Nothing it does leaves its folder, its bridge or the loopback address: no firewall rule is
-    made (published ports go through `docker-proxy`), no registry can be reached. The methods
+    made (published ports go through `docker-proxy`), no registry can be reached. Containers may not
+    reach each other, if the machine's own firewall forwards nothing. The methods
     block; call them from the main thread, since dockerd ends with the thread that started it.
     """
 
@@ -169,6 +144,7 @@ class DockerEngine:
         deadline = time.monotonic() + patience
         while not (api := self._ping()):
             if self._dockerd.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise AssertionError(f"dockerd does not start: {self.log.read_text()[-3000:]}")
             time.sleep(0.02)
         self.api = api
@@ -263,13 +239,12 @@ class DockerEngine:
         self._dockerd = None
 
     def _settings(self) -> dict[str, Any]:
-        """See docs.docker.com: dockerd, daemon configuration file."""
-        hosts = [self.unix, self.tcp, self.misnamed]
+        """What dockerd(8) calls the daemon configuration file: the machine's own is not read."""
         return {
             "data-root": str(self.folder / "data"),
             "exec-root": str(self.folder / "exec"),
             "pidfile": str(self.folder / "dockerd.pid"),
-            "hosts": hosts,
+            "hosts": [self.unix, self.tcp, self.misnamed],
             "bridge": self.bridge.name,
             "default-address-pools": [{"base": str(self.bridge.pool), "size": 27}],
             # Engines share the machine's tables, and each empties Docker's chains as it starts.
@@ -296,11 +271,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def strangers_key(tls: Tls) -> Certificates:
-    """Believes the engine, and is not believed by it."""
-    return replace(tls.stranger, ca=tls.client.ca)
 
 
 _NO_REGISTRY = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.engines.engine import DockerEngine, strangers_key
+from tests.engines.engine import DockerEngine
 from tests.engines.images import LLAMACPP, STUB
 from tests.engines.remains import mounts
 from tests.engines.served import Served
@@ -56,7 +56,7 @@ def test_tls_lets_in_only_who_the_engine_believes(docker_engine, who):
     assert docker_engine.tls
     certificates = {
         "stranger": docker_engine.tls.stranger,
-        "strangers key": strangers_key(docker_engine.tls),
+        "strangers key": docker_engine.tls.strangers_key,
     }.get(who, docker_engine.tls.client)
     url = docker_engine.misnamed if who == "wrong name" else docker_engine.tcp
     client = docker_engine.client(url, certificates)
@@ -93,17 +93,20 @@ def test_nothing_is_left_of_an_engine_that_crashed_with_containers():
             container = client.containers.run(STUB.reference, detach=True)
             container.reload()
             inside = psutil.Process(container.attrs["State"]["Pid"])
+            network = client.networks.create("left")
         finally:
             client.close()
         engine.kill()
         assert inside.is_running()
         assert mounts(engine.folder)
+        assert Path("/sys/class/net", f"br-{network.id[:12]}").exists()
 
     assert not inside.is_running()
     assert not engine.processes()
     assert not mounts(engine.folder)
     assert not engine.folder.exists()
-    assert not Path("/sys/class/net", engine.bridge.name).exists()
+    for bridge in (engine.bridge.name, f"br-{network.id[:12]}"):
+        assert not Path("/sys/class/net", bridge).exists()
 
 
 def test_a_test_run_that_is_killed_takes_its_engine_along_and_the_next_clears_up():
