@@ -85,7 +85,7 @@ def _connected(host: Resolved) -> Iterator[paramiko.SSHClient]:
             sock=wire,
             allow_agent=host.agent,
             look_for_keys=False,
-            timeout=_STEP,
+            timeout=2 * _STEP,  # for the whole of what comes before the login
             banner_timeout=_STEP,
             auth_timeout=_STEP,
         )
@@ -181,6 +181,8 @@ def _protocol(address: str, host: Resolved, error: Exception) -> TargetError:
     words = str(error)
     if "No authentication methods" in words or "not a valid" in words:
         return ssh_sentences.key_refused(address, host.user)
+    if "No existing session" in words:  # it came as far as the first words, and no further
+        return ssh_sentences.silent(address)
     if "protocol banner" in words or isinstance(error, EOFError):
         slow = isinstance(error.__cause__ or error.__context__, TimeoutError) or host.proxy
         return ssh_sentences.silent(address) if slow else ssh_sentences.not_ssh(address)

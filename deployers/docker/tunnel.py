@@ -69,6 +69,7 @@ class Tunnel:
             async with asyncio.timeout(_PATIENCE_WHILE_DOWN if down else _PATIENCE), self._news:
                 await self._news.wait_for(lambda: self._stands() or self._attempts > seen)
         except TimeoutError:
+            self._keep()  # raises if it came to grief
             raise _again(down or Unreachable(f"{self._address} does not answer")) from None
         if not self._stands():
             raise _again(self._why or Unreachable(f"{self._address} does not answer"))

@@ -19,10 +19,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from deployers.nvidia import read_gpus
 from deployers.process import launch, machine, serve_gguf
 from deployers.process.children import Children, environment
 from deployers.process.deployer import ProcessDeployer
-from deployers.nvidia import read_gpus
 from deployers.process.records import Folder, Taken
 from deployers.process.waiting import Patience
 from domain.errors import Unhealthy, Unsupported

@@ -169,7 +169,11 @@ asyncio.run(main(sys.argv[1]))
 
 
 async def test_an_engine_answers_behind_tls_whatever_our_environment_says(
-    engine: Path, secured: int, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Path,
+    secured: int,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,7 +177,6 @@ async def test_a_host_that_falls_silent_is_noticed_within_seconds(sshd: Sshd, en
     """Streams that were open end then, instead of hanging for good."""
     async with way_to(sshd, engine) as ssh:
         url = (await ssh.open()).url
-
 
         def follow() -> None:
             with client(url) as engine, closing(engine.events(decode=True)) as stream:
@@ -357,9 +355,7 @@ async def test_a_host_behind_another_is_reached(sshd: Sshd, engine: Path):
         f"Host hop\n  HostName 127.0.0.1\n  Port {sshd.port}",
         "Host far\n  HostName 127.0.0.1\n  ProxyJump hop",
     )
-    settings = DockerTarget(
-        kind="docker", host=f"ssh://far:{sshd.port}{engine}", ssh_config=jump
-    )
+    settings = DockerTarget(kind="docker", host=f"ssh://far:{sshd.port}{engine}", ssh_config=jump)
     ssh = connection(settings, SystemClock(), sshd.folder / "run")
     try:
         assert await answers((await ssh.open()).url)
@@ -382,7 +378,8 @@ async def test_a_runtime_folder_too_deep_for_sockets_is_not_used(sshd: Sshd, eng
 
 
 BOT = """
-import asyncio, sys
+import asyncio, os, signal, sys
+import uvloop
 from pathlib import Path
 from bot.clock import SystemClock
 from deployers.docker.connections import connection
@@ -391,6 +388,10 @@ from domain.targets import DockerTarget
 async def main(host, config, runtime):
     settings = DockerTarget(kind="docker", host=host, ssh_config=config)
     ssh = connection(settings, SystemClock(), Path(runtime))
+    await ssh.open()
+    master = ssh._tunnel.master._process
+    os.killpg(master.pid, signal.SIGKILL)
+    await master.wait()
     print((await ssh.open()).url, flush=True)
     reader, writer = await asyncio.open_unix_connection((await ssh.open()).url[7:])
     writer.write(b"GET /events HTTP/1.1\\r\\nHost: docker\\r\\n\\r\\n")
@@ -398,8 +399,9 @@ async def main(host, config, runtime):
     print("following", flush=True)
     await asyncio.sleep(1000)
 
-asyncio.run(main(*sys.argv[1:]))
+uvloop.run(main(*sys.argv[1:]))
 """
+"""On the bot's own event loop, it loses its ssh once and then waits to be killed."""
 
 
 @pytest.mark.parametrize("options", [(), (NO_FORWARDING,)], ids=["tunnel", "dial"])
