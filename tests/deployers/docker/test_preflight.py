@@ -73,6 +73,23 @@ async def test_the_key_that_is_known_is_asked_for_among_several(sshd: Sshd):
         assert (await look_at(sshd, sshd.config(known=kind)).look()).user == sshd.user
 
 
+@pytest.mark.parametrize("rubbish", [b"\xff\xfe\x00\n", b"h ssh-rsa !!!\n", b"@revoked x\nx\n\n"])
+async def test_rubbish_in_known_hosts_is_passed_over(sshd: Sshd, rubbish: bytes):
+    config = sshd.config()
+    known = config.with_name(f"{config.name}-known_hosts")
+    known.write_bytes(rubbish + known.read_bytes())
+    assert (await look_at(sshd, config).look()).user == sshd.user
+
+
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"\xff\xfe\x00", b"-----BEGIN OPENSSH PRIVATE KEY-----\n"]
+)
+async def test_rubbish_for_a_key_is_a_key_that_is_refused(sshd: Sshd, rubbish: bytes):
+    (sshd.folder / "rubbish").write_bytes(rubbish)
+    (sshd.folder / "rubbish").chmod(0o600)
+    assert isinstance(await why(look_at(sshd, sshd.config(key="rubbish"))), Refused)
+
+
 async def test_what_keeps_one_from_a_host_is_told_apart(sshd: Sshd):
     config = sshd.config()
     sshd.stop()
