@@ -27,6 +27,8 @@ class Sshd:
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
         self.folder = folder
         self.user = getpass.getuser()
+        self.settings = {"LOG": str(folder / "ran")}
+        """Set in the environment of sessions, as of the next start."""
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
@@ -144,7 +146,7 @@ class Sshd:
     def _lines(self) -> tuple[str, ...]:
         return (
             f"Port {self.port}",
-            f"SetEnv LOG={self.folder / 'ran'}",
+            "SetEnv " + " ".join(f"{name}={value}" for name, value in self.settings.items()),
             "ListenAddress 127.0.0.1",
             f"HostKey {self.folder / 'host'}",
             f"HostKey {self.folder / 'host_ecdsa'}",

@@ -32,6 +32,7 @@ class Forwarding:
     @classmethod
     def of_port(cls, host: str, port: int) -> Forwarding:
         """One on a port of this machine that nobody has just now."""
+        host = f"[{host}]" if ":" in host else host
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             return cls(f"127.0.0.1:{probe.getsockname()[1]}", f"{host}:{port}")

@@ -27,6 +27,7 @@ from bot.clock import SystemClock
 from deployers.docker.connections import connection
 from deployers.docker.ssh import SshConnection
 from domain.errors import Refused, TargetError, Unreachable
+from domain.replicas import Gpu
 from domain.targets import DockerTarget
 from tests.sshd import Sshd
 
@@ -211,13 +212,8 @@ async def test_a_host_that_is_down_is_told_quickly_and_comes_back(sshd: Sshd, en
         assert await ssh.cards() is None
 
         sshd.start()
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    assert await answers((await ssh.open()).url)
-                    break
-                except Unreachable:
-                    await asyncio.sleep(0.1)
+        await until_open(ssh)
+        assert await answers((await ssh.open()).url)
 
 
 async def test_a_cut_connection_that_stands_again_is_told_as_such(sshd: Sshd, engine: Path):
@@ -375,6 +371,130 @@ async def test_a_runtime_folder_too_deep_for_sockets_is_not_used(sshd: Sshd, eng
         assert not deep.exists()
     finally:
         await ssh.aclose()
+
+
+CMD_EXE = """
+case "$SSH_ORIGINAL_COMMAND" in
+  "sh "*) echo "'sh' is not recognized as an internal or external command," >&2; exit 1;;
+  *) exec /bin/sh -c "$SSH_ORIGINAL_COMMAND";;
+esac
+"""
+
+
+async def test_a_host_without_a_shell_or_a_socket_goes_by_dial_stdio(
+    needs_sshd: None, engine: Path, tmp_path: Path
+):
+    """As a Windows host does: `docker` there knows by itself where its engine is."""
+    (tmp_path / "cmd").write_text(CMD_EXE)
+    with Sshd.started(NO_FORWARDING, f"ForceCommand /bin/sh {tmp_path}/cmd") as sshd:
+        sshd.stop()
+        sshd.settings["DOCKER_HOST"] = f"unix://{engine}"
+        sshd.start()
+        async with way_to(sshd, "") as ssh:
+            assert await answers((await ssh.open()).url)
+            assert await ssh.cards() == ()
+
+
+async def test_a_shell_that_talks_into_dial_stdio_is_named(needs_sshd: None, engine: Path):
+    with Sshd.started(NO_FORWARDING, runs("echo Welcome to it;")) as sshd:
+        async with way_to(sshd, engine) as ssh:
+            error = await why(ssh.open())
+    assert isinstance(error, Refused)
+    assert "`Welcome to it`" in error.summary
+
+
+async def test_cards_are_told_also_where_only_openssh_gets_in(
+    needs_sshd: None, engine: Path, tmp_path: Path
+):
+    """paramiko does not know patterns in known_hosts; OpenSSH does."""
+    folder = programs(tmp_path)
+    card = tmp_path / "nvidia-smi"
+    card.write_text("#!/bin/sh\necho NVIDIA H200, 143771, 143158\n")
+    card.chmod(0o755)
+    with Sshd.started(runs("/bin/sh -c", path=folder)) as sshd:
+        async with way_to(sshd, engine) as ssh:
+            assert await ssh.cards() == (Gpu("NVIDIA H200", 143771 << 20, 143158 << 20),)
+        config = sshd.config()
+        known = config.with_name(f"{config.name}-known_hosts")
+        known.write_text(known.read_text().replace("127.0.0.1", "127.0.0.*"))
+        async with way_to(sshd, engine, config) as ssh:
+            assert await ssh.cards() is None  # no tunnel yet
+            await ssh.open()
+            assert await ssh.cards() == (Gpu("NVIDIA H200", 143771 << 20, 143158 << 20),)
+
+
+async def test_many_who_want_it_at_once_share_one_login(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine) as ssh:
+        ways = await asyncio.gather(*(ssh.open() for _ in range(20)))
+        ends = await asyncio.gather(*(ssh.reach(9) for _ in range(20)))
+    assert len({way.url for way in ways}) == 1
+    assert len(set(ends)) == 1
+    assert sshd.log.count("Accepted publickey") == 1
+
+
+async def test_a_port_that_was_lost_to_another_is_told_and_taken_again(
+    sshd: Sshd, engine: Path, replica: int
+):
+    async with way_to(sshd, engine) as ssh:
+        endpoint = await ssh.reach(replica)
+        sshd.stop()
+        await until(lambda: not ssh._tunnel.master.alive)
+        with socket.socket() as thief:
+            thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            thief.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+            thief.listen()
+            sshd.start()
+            await until_open(ssh)
+            error = await why(ssh.reach(replica))
+        assert isinstance(error, Unreachable)
+        assert "something else took that port" in error.hint
+        assert await ssh.reach(replica) == endpoint
+        assert await fetched(endpoint) == b"a token"
+
+
+async def test_closing_ends_an_ssh_that_hangs_and_one_that_is_connecting(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine) as ssh:
+        await ssh.open()
+        process = ssh._tunnel.master._process
+        assert process is not None
+        tree = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGSTOP)
+    assert psutil.wait_procs(tree, timeout=5)[1] == []
+
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        config = sshd.config(f"Host mute\n  HostName 127.0.0.1\n  Port {mute.getsockname()[1]}")
+        settings = DockerTarget(kind="docker", host="ssh://mute", ssh_config=config)
+        ssh = connection(settings, SystemClock(), sshd.folder / "run")
+        opening = asyncio.create_task(ssh.open())
+        met, _ = await asyncio.to_thread(mute.accept)
+        with met:
+            await ssh.aclose()
+        opening.cancel()
+        await asyncio.wait({opening})
+    assert list((sshd.folder / "run").iterdir()) == []
+
+
+async def test_a_connection_that_was_closed_may_be_opened_again(
+    sshd: Sshd, engine: Path, replica: int
+):
+    async with way_to(sshd, engine) as ssh:
+        await ssh.open()
+        endpoint = await ssh.reach(replica)
+        await ssh.aclose()
+        assert await answers((await ssh.open()).url)
+        assert await ssh.reach(replica) == endpoint
+
+
+async def until_open(ssh: SshConnection) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await ssh.open()
+                return
+            except Unreachable:
+                await asyncio.sleep(0.1)
 
 
 BOT = """
