@@ -27,6 +27,8 @@ class Sshd:
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
         self.folder = folder
         self.user = getpass.getuser()
+        self.settings = {"LOG": str(folder / "ran")}
+        """Set in the environment of sessions, as of the next start."""
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
@@ -42,6 +44,7 @@ class Sshd:
         try:
             for name in ("host", "user", "stranger", "other_host"):
                 sshd.make_key(name)
+            sshd.make_key("host_ecdsa", kind="ecdsa")
             sshd.start()
             yield sshd
         finally:
@@ -58,11 +61,11 @@ class Sshd:
         """What it wrote."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def make_key(self, name: str, passphrase: str = "") -> Path:
+    def make_key(self, name: str, passphrase: str = "", kind: str = "ed25519") -> Path:
         """A key pair in its folder."""
         file = self.folder / name
         file.unlink(missing_ok=True)
-        words = ("-q", "-t", "ed25519", "-N", passphrase, "-C", name, "-f", str(file))
+        words = ("-q", "-t", kind, "-N", passphrase, "-C", name, "-f", str(file))
         subprocess.run(("ssh-keygen", *words), check=True, stdin=subprocess.DEVNULL)
         return file
 
@@ -143,9 +146,10 @@ class Sshd:
     def _lines(self) -> tuple[str, ...]:
         return (
             f"Port {self.port}",
-            f"SetEnv LOG={self.folder / 'ran'}",
+            "SetEnv " + " ".join(f"{name}={value}" for name, value in self.settings.items()),
             "ListenAddress 127.0.0.1",
             f"HostKey {self.folder / 'host'}",
+            f"HostKey {self.folder / 'host_ecdsa'}",
             f"PidFile {self.folder / 'pid'}",
             f"AuthorizedKeysFile {self.folder / 'authorized_keys'}",
             "PermitRootLogin yes",

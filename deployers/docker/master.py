@@ -117,7 +117,7 @@ class Master:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.stdin is not None:
+        if process.stdin is not None and not process.stdin.is_closing():
             process.stdin.write(b"end\n")
             process.stdin.close()
         try:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from deployers.docker import far_side, openssh, ssh_sentences
 from deployers.docker.far_side import FarSide
@@ -75,7 +76,7 @@ def _connected(host: Resolved) -> Iterator[paramiko.SSHClient]:
     client = paramiko.SSHClient()
     client.set_log_channel("deployers.docker.paramiko")
     _believe(client, host)
-    keys = [str(file) for file in host.identities if file.is_file()]
+    keys = [str(file) for file in host.identities if _is_key(file)]
     with _wire(host) as wire, client:
         client.connect(
             host.known_as,
@@ -85,7 +86,7 @@ def _connected(host: Resolved) -> Iterator[paramiko.SSHClient]:
             sock=wire,
             allow_agent=host.agent,
             look_for_keys=False,
-            timeout=_STEP,
+            timeout=2 * _STEP,  # for the whole of what comes before the login
             banner_timeout=_STEP,
             auth_timeout=_STEP,
         )
@@ -94,15 +95,29 @@ def _connected(host: Resolved) -> Iterator[paramiko.SSHClient]:
 
 def _believe(client: paramiko.SSHClient, host: Resolved) -> None:
     """Read what OpenSSH reads. As it does, take a key filed without a port for one with it."""
+    known = client.get_host_keys()
     for file in host.known_hosts:
         with suppress(OSError):  # most of them are not there
-            client.load_host_keys(str(file))
-    known = client.get_host_keys()
+            for line in file.read_text(errors="replace").splitlines():
+                _file(known, line)
     bare = known.lookup(host.host)
     if known.lookup(host.known_as) is None and bare is not None:
         for kind in bare:
             known.add(host.known_as, kind, bare[kind])
     client.set_missing_host_key_policy(_Strict())
+
+
+def _file(known: paramiko.HostKeys, line: str) -> None:
+    """Passes over what it cannot read, certificates and revocations among it."""
+    if line.startswith("@"):
+        return
+    try:
+        entry = HostKeyEntry.from_line(line)
+    except (paramiko.SSHException, InvalidHostKey, ValueError):
+        return
+    if entry is not None and entry.key is not None:
+        for name in entry.hostnames or ():
+            known.add(name, entry.key.get_name(), entry.key)
 
 
 @contextmanager
@@ -171,7 +186,7 @@ def _errors(address: str, host: Resolved) -> Iterator[None]:
         raise ssh_sentences.key_locked(address, _locked(host)) from error
     except paramiko.AuthenticationException as error:
         raise ssh_sentences.key_refused(address, host.user) from error
-    except (paramiko.SSHException, EOFError) as error:
+    except (paramiko.SSHException, EOFError, ValueError) as error:  # ValueError: from odd keys
         raise _protocol(address, host, error) from error
     except OSError as error:
         raise _network(address, error) from error
@@ -181,6 +196,8 @@ def _protocol(address: str, host: Resolved, error: Exception) -> TargetError:
     words = str(error)
     if "No authentication methods" in words or "not a valid" in words:
         return ssh_sentences.key_refused(address, host.user)
+    if "No existing session" in words:  # it came as far as the first words, and no further
+        return ssh_sentences.silent(address)
     if "protocol banner" in words or isinstance(error, EOFError):
         slow = isinstance(error.__cause__ or error.__context__, TimeoutError) or host.proxy
         return ssh_sentences.silent(address) if slow else ssh_sentences.not_ssh(address)
@@ -205,5 +222,12 @@ def _network(address: str, error: OSError) -> TargetError:
 
 def _locked(host: Resolved) -> str:
     """The first key that is there; which of them it was paramiko does not say."""
-    there: list[Path] = [file for file in host.identities if file.is_file()]
-    return str(there[0]) if there else "of the bot"
+    return next((str(file) for file in host.identities if _is_key(file)), "of the bot")
+
+
+def _is_key(file: Path) -> bool:
+    """Whether it looks like one: paramiko stumbles over what does not."""
+    try:
+        return file.read_bytes()[:11] == b"-----BEGIN " and file.read_text() != ""
+    except (OSError, ValueError):
+        return False

@@ -32,6 +32,7 @@ class Forwarding:
     @classmethod
     def of_port(cls, host: str, port: int) -> Forwarding:
         """One on a port of this machine that nobody has just now."""
+        host = f"[{host}]" if ":" in host else host
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             return cls(f"127.0.0.1:{probe.getsockname()[1]}", f"{host}:{port}")
@@ -69,6 +70,7 @@ class Tunnel:
             async with asyncio.timeout(_PATIENCE_WHILE_DOWN if down else _PATIENCE), self._news:
                 await self._news.wait_for(lambda: self._stands() or self._attempts > seen)
         except TimeoutError:
+            self._keep()  # raises if it came to grief
             raise _again(down or Unreachable(f"{self._address} does not answer")) from None
         if not self._stands():
             raise _again(self._why or Unreachable(f"{self._address} does not answer"))

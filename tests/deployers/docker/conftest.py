@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Authority
 from tests.sshd import PROGRAM, Sshd
 
 
@@ -38,7 +40,21 @@ def sshd(needs_sshd: None) -> Iterator[Sshd]:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Path]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom the engine believes."""
+    return Authority(tmp_path_factory.mktemp("certificates"), "ours")
+
+
+@pytest.fixture(scope="session")
+def secured() -> int:
+    """The engine's port that speaks TLS, and wants a certificate of both sides."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def engine(authority: Authority, secured: int) -> Iterator[Path]:
     """The socket of a real dockerd. Skips without one; in CI that is a failure."""
     program = shutil.which("dockerd")
     if program is None or os.getuid() != 0:
@@ -47,6 +63,9 @@ def engine() -> Iterator[Path]:
     places = ("--data-root", "data", "--exec-root", "exec", "--pidfile", "pid")
     words = [word if word.startswith("--") else str(folder / word) for word in places]
     words += ["-H", f"unix://{folder / 'docker.sock'}", "--iptables=false", "--bridge=none"]
+    cert, key = authority.sign("engine", "127.0.0.1")
+    words += ["-H", f"tcp://127.0.0.1:{secured}", "--tlsverify", f"--tlscacert={authority.file}"]
+    words += [f"--tlscert={cert}", f"--tlskey={key}"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([str(program), *words], stdout=log, stderr=log)
     try:

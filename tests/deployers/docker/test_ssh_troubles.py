@@ -1,0 +1,130 @@
+"""What is said when there is no way by SSH."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import socket
+from pathlib import Path
+
+import pytest
+
+from bot.clock import SystemClock
+from deployers.docker.connections import connection
+from domain.errors import Refused, Unreachable
+from domain.targets import DockerTarget
+from tests.deployers.docker.ways import (
+    answers,
+    programs,
+    runs,
+    way_to,
+    why,
+)
+from tests.sshd import Sshd
+
+pytestmark = pytest.mark.docker
+
+
+async def test_a_key_that_is_not_let_in_is_told(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine, sshd.config(key="stranger")) as ssh:
+        error = await why(ssh.open())
+        assert isinstance(error, Refused)
+        assert "no key that it offers is accepted" in error.summary
+        assert "authorized_keys" in error.hint
+
+
+async def test_an_unknown_and_a_changed_host_key_are_told_apart(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine, sshd.config(known="")) as ssh:
+        unknown = await why(ssh.open())
+    async with way_to(sshd, engine, sshd.config(known="other_host")) as ssh:
+        changed = await why(ssh.open())
+
+    assert isinstance(unknown, Refused)
+    assert "the host's key is not known" in unknown.summary
+    assert isinstance(changed, Refused)
+    assert "another key than the one that is known (it shows SHA256:" in changed.summary
+
+
+async def test_a_locked_key_is_no_reason_to_wait_for_a_passphrase(sshd: Sshd, engine: Path):
+    sshd.make_key("locked", "secret")
+    async with way_to(sshd, engine, sshd.config(key="locked")) as ssh:
+        assert isinstance(await why(ssh.open()), Refused)
+
+
+async def test_what_is_wrong_with_a_configuration_is_told(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine, sshd.config("Nonsense yes")) as ssh:
+        error = await why(ssh.open())
+        assert isinstance(error, Refused)
+        assert "does not take its configuration" in error.summary
+        assert await ssh.cards() is None
+    async with way_to(sshd, engine, sshd.folder / "none") as ssh:
+        assert "does not take its configuration" in (await why(ssh.open())).summary
+
+
+async def test_somebody_who_is_silent_is_given_up(sshd: Sshd):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        config = sshd.config(f"Port {silent.getsockname()[1]}")
+        settings = DockerTarget(kind="docker", host="ssh://somebody@127.0.0.1", ssh_config=config)
+        ssh = connection(settings, SystemClock(), sshd.folder / "run")
+        error = await why(ssh.open())
+        await ssh.aclose()
+
+    assert isinstance(error, Unreachable)
+    assert "does not answer" in error.summary
+
+
+async def test_no_daemon_and_no_permission_and_no_socket_are_told_apart(sshd: Sshd):
+    stale = sshd.folder / "stale.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(stale))
+
+    async with way_to(sshd, stale) as ssh:
+        error = await why(ssh.open())
+        assert isinstance(error, Unreachable)
+        assert f"Docker is not running there: nobody answers on {stale}" in error.summary
+    async with way_to(sshd, sshd.folder / "none.sock") as ssh:
+        error = await why(ssh.open())
+        assert isinstance(error, Unreachable)
+        assert f"there is no {sshd.folder}/none.sock" in error.summary
+
+
+async def test_a_host_without_docker_is_told(needs_sshd: None, tmp_path: Path):
+    """Whatever is run there has a PATH without a `docker`."""
+    with Sshd.started(runs("/bin/sh -c", path=programs(tmp_path))) as sshd:
+        async with way_to(sshd, sshd.folder / "none.sock") as ssh:
+            error = await why(ssh.open())
+    assert isinstance(error, Refused)
+    assert "there is no Docker: neither" in error.summary
+
+
+async def test_a_user_who_may_not_use_docker_is_told_how_to_get_there(
+    needs_sshd: None, engine: Path
+):
+    """The socket is root's, and the one who logs in is not."""
+    somebody = next(
+        (u for u in pwd.getpwall() if u.pw_uid and u.pw_shell in ("/bin/bash", "/bin/sh")), None
+    )
+    if os.getuid() != 0 or somebody is None:
+        pytest.skip("needs root, and a user with a shell who is not root")
+    engine.parent.chmod(0o755)
+    with Sshd.started("UsePAM yes") as sshd:
+        async with way_to(sshd, engine, user=somebody.pw_name) as ssh:
+            error = await why(ssh.open())
+    assert isinstance(error, Refused)
+    assert f"{somebody.pw_name} may not use {engine} there" in error.summary
+    assert f"usermod -aG {grp.getgrgid(engine.stat().st_gid).gr_name} " in error.hint
+
+
+async def test_what_a_login_says_is_in_nobodys_way(needs_sshd: None, engine: Path, tmp_path: Path):
+    """A banner before the login, and words of the shell after it."""
+    banner = tmp_path / "banner"
+    banner.write_text("Host key verification failed\nPermission denied (really)\n")
+    with Sshd.started(f"Banner {banner}", runs("echo Welcome;")) as sshd:
+        async with way_to(sshd, engine) as ssh:
+            assert await answers((await ssh.open()).url)
+            assert await ssh.cards() == ()
+        async with way_to(sshd, sshd.folder / "none.sock") as ssh:
+            assert "Docker is not running there" in (await why(ssh.open())).summary
