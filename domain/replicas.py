@@ -123,3 +123,5 @@ class TargetFacts:
     disk_free: int | None = None
     """Bytes, where models are kept."""
     gpus: tuple[Gpu, ...] = field(default=())
+    since: datetime | None = None
+    """Since when it is reachable, or is not, as far as the bot has seen."""
