@@ -15,7 +15,8 @@ AT_ONCE = 4
 """Looks at one target that may be under way. The others wait, within their deadlines."""
 
 LET_GO = 10
-"""Deadlines after which a look that nobody waits for any more is told to end."""
+"""Deadlines after which a look that nobody waits for any more is told to end; twice as many for the
+next one, until a look is answered again."""
 
 Ended = Callable[[Any, BaseException | None], None]
 """(what a look came to, or what it raised): told once, also of one that is overdue."""
@@ -38,7 +39,8 @@ class Looks:
     A look that is overdue is given up, not ended: one that blocks a thread cannot be. It goes on
     counting among those at once until it has really ended, so that a target that never answers
     holds a few threads and no more. In case it waits for something else, it is told to end after
-    ten times its deadline; a call in a thread needs a timeout of its own that is shorter than that.
+    ten times its deadline; a call in a thread needs a timeout of its own that is shorter than that,
+    or its thread is left behind, ever more rarely.
     """
 
     def __init__(self, target: str, at_once: int = AT_ONCE) -> None:
@@ -46,6 +48,7 @@ class Looks:
         self._slots = asyncio.Semaphore(at_once)
         self._answers: dict[Hashable, asyncio.Future[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._let_go = LET_GO
 
     async def at(
         self,
@@ -97,10 +100,14 @@ class Looks:
         text = f"{self._target} did not answer within {look.deadline:g} s"
         self._settle(look, None, Unreachable(text))
         if look.under_way:
-            wait = LET_GO * look.deadline
-            look.timer = asyncio.get_running_loop().call_later(wait, task.cancel)
+            wait = self._let_go * look.deadline
+            look.timer = asyncio.get_running_loop().call_later(wait, self._give_up, task)
         else:
             task.cancel()
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        self._let_go *= 2
+        task.cancel()
 
     def _done(self, look: _Look, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -119,6 +126,7 @@ class Looks:
         if self._answers.get(look.key) is look.answer:
             del self._answers[look.key]
         if error is None:
+            self._let_go = LET_GO
             look.answer.set_result(found)
         else:
             look.answer.set_exception(error)
