@@ -27,7 +27,7 @@ class Logs:
 async def logs(request: Logs, permit: Permit, deps: Deps, report: Report) -> Reply:
     """Read them where they are kept; failed replicas count too."""
     await _weighed(request, permit, deps)
-    lines = await deps.fleet.survey.logs(request.name, request.tail or 20)
+    lines, silent = await deps.fleet.survey.logs(request.name, request.tail or 20)
     if not lines:
         return Reply.done(f"{request.name} has written nothing that is kept.")
     blocks: list[Block] = []

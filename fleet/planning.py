@@ -13,6 +13,7 @@ from domain.locks import in_the_way
 from domain.operations import Operation
 from domain.plans import Fingerprint
 from domain.services import ServiceSpec
+from fleet.looking import hurry
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -158,6 +159,7 @@ class Planning:
             if target not in self._deployers:
                 log.warning("left alone", service=want.name, target=target, why="not configured")
                 continue
+            hurry(self._deployers[target])
             plan = await self._rollouts.plan(want, target, operation.id)
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)
