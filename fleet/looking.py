@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
 from deployers.protocol import Deployer, Hurried
-from domain.errors import Unreachable
+from domain.errors import OpsError
 from domain.replicas import Observed
 from domain.services import ServiceSpec
 
-Outcome = Observed | Unreachable
+Outcome = Observed | OpsError
 """What was seen, or why nothing could be."""
 
 
 async def outcome(look: Awaitable[Observed]) -> Outcome:
-    """A look that does not raise Unreachable but returns it."""
+    """A look whose error is returned."""
     try:
         return await look
-    except Unreachable as error:
+    except OpsError as error:
         return error
 
 
@@ -32,20 +32,10 @@ async def at_once(
     return list(await asyncio.gather(*looks))
 
 
-def parted(
-    answers: Iterable[Observed | BaseException],
-) -> tuple[list[Observed], list[Unreachable]]:
-    """What was seen, and what could not be. Raises what is neither."""
-    seen: list[Observed] = []
-    silent: list[Unreachable] = []
-    for answer in answers:
-        if isinstance(answer, Observed):
-            seen.append(answer)
-        elif isinstance(answer, Unreachable):
-            silent.append(answer)
-        else:
-            raise answer
-    return seen, silent
+def parted(answers: Sequence[Outcome]) -> tuple[list[Observed], list[OpsError]]:
+    """What was seen, and why the rest could not be."""
+    seen = [each for each in answers if isinstance(each, Observed)]
+    return seen, [each for each in answers if isinstance(each, OpsError)]
 
 
 def hurry(deployer: Deployer) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deployers.protocol import Deployer, LogLine
 from domain.errors import OpsError, UnknownName, Unreachable
 from domain.made_of import MadeOf
-from domain.replicas import Observed, Phase, Replica, TargetFacts
+from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
 from fleet.claims import Claim, Claims
 from fleet.looking import at_once, hurry, outcome, parted, targets_of
@@ -114,22 +114,32 @@ class Survey:
 
         Raises UnknownName when no target remembers anything of that name.
         """
-        remains, silent = await self.everywhere(name)
+        seen, silent = await self.everywhere(name)
+        remains = [each for each in seen.values() if each.replicas]
         told = await asyncio.gather(
-            *(self._kept(target, seen, tail) for target, seen in remains.items()),
-            return_exceptions=True,
+            *(self._kept(each, tail) for each in remains), return_exceptions=True
         )
         lines: list[LogLine] = []
-        for each in told:
+        for place, each in zip(remains, told, strict=True):
             if isinstance(each, OpsError):
-                silent.append(each.summary)
+                silent[place.target] = each.summary
             elif isinstance(each, BaseException):
                 raise each
             else:
                 lines += each
         if not remains:
             await self.wanted(name)
-        return lines, silent
+        return lines, list(silent.values())
+
+    def lines(
+        self, target: str, replica: ReplicaId, *, tail: int, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        """What one replica writes, as its target tells it."""
+        return self._deployers[target].logs(replica, tail=tail, follow=follow)
+
+    def follows(self, target: str) -> bool:
+        """Whether a target can tell lines as they are written."""
+        return self._deployers[target].capabilities.follow_logs is None
 
     async def remains(self, name: str) -> dict[str, Observed]:
         """The targets that remember anything of a service. Raises Unreachable for one that does
@@ -138,12 +148,25 @@ class Survey:
         seen = await asyncio.gather(*looks)
         return {each.target: each for each in seen if each.replicas}
 
-    async def everywhere(self, name: str) -> tuple[dict[str, Observed], list[str]]:
-        """The targets that remember anything of a service, and why others did not answer."""
-        looks = (deployer.observe(name) for deployer in self._deployers.values())
-        seen, errors = parted(await asyncio.gather(*looks, return_exceptions=True))
-        found = {each.target: each for each in seen if each.replicas}
-        return found, [error.summary for error in errors]
+    async def everywhere(
+        self, name: str, among: Collection[str] | None = None
+    ) -> tuple[dict[str, Observed], dict[str, str]]:
+        """What the targets hold of a service, and why others cannot tell.
+
+        Where it is placed is waited for; elsewhere (or `among` those alone) a glance has to do, and
+        who is silent there is passed over, unless the service is placed nowhere.
+        """
+        async with self._store.transaction() as tx:
+            found = await tx.services.get(name)
+        placed = targets_of(found.spec) if found else ()
+        others = self._deployers if among is None else among
+        targets = dict.fromkeys((*placed, *others))
+        patience = {target: None if target in placed else GLANCE for target in targets}
+        looks = [outcome(self._observe(each, name, patience[each])) for each in targets]
+        answers = dict(zip(targets, await at_once(looks), strict=True))
+        seen = {t: each for t, each in answers.items() if isinstance(each, Observed)}
+        silent = {t: each.summary for t, each in answers.items() if isinstance(each, OpsError)}
+        return seen, {t: why for t, why in silent.items() if t in placed or not placed}
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -173,7 +196,7 @@ class Survey:
         missing = 0
         alive: set[Place] = set()
         for placement, seen in answers.items():
-            if isinstance(seen, Unreachable):
+            if isinstance(seen, OpsError):
                 continue
             alive |= {(seen.target, replica.id) for replica in seen.alive}
             for replica in seen.ready:
@@ -181,7 +204,7 @@ class Survey:
                     self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
             failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
             missing += max(0, placement.replicas - len(seen.alive))
-        silent = {p.target: each for p, each in answers.items() if isinstance(each, Unreachable)}
+        silent = {p.target: each for p, each in answers.items() if isinstance(each, OpsError)}
         for endpoint in self._endpoints.of(name):
             if endpoint.place not in alive and endpoint.target not in silent:
                 self._endpoints.withdraw(endpoint.replica, target=endpoint.target)
@@ -195,7 +218,9 @@ class Survey:
                 return await self._deployers[target].inspect()
         except TimeoutError:
             note = f"has not answered within {GLANCE:g} s; `!targets {target}` waits longer"
-            return TargetFacts(target, "", reachable=False, note=note)
+        except OpsError as error:
+            note = error.summary
+        return TargetFacts(target, "", reachable=False, note=note)
 
     async def _status(
         self, wanted: Wanted, patience: float | None, only: str | None = None
@@ -224,11 +249,11 @@ class Survey:
         except TimeoutError as error:
             raise Unreachable(f"{target} has not answered within {patience:g} s") from error
 
-    async def _kept(self, target: str, seen: Observed, tail: int) -> list[LogLine]:
+    async def _kept(self, seen: Observed, tail: int) -> list[LogLine]:
         lines: list[LogLine] = []
         for replica in seen.replicas:
-            logs = self._deployers[target].logs(replica.id, tail=tail, follow=False)
-            lines += [line async for line in logs]
+            kept = self.lines(seen.target, replica.id, tail=tail, follow=False)
+            lines += [line async for line in kept]
         return lines
 
 
