@@ -83,6 +83,8 @@ class Keeper:
         finally:
             for task in self._under_way.values():
                 task.cancel()
+            if self._under_way:
+                await asyncio.wait(self._under_way.values())
 
     async def look(self) -> None:
         """Look once at every service that nobody is changing, and wait until that is done."""

@@ -18,11 +18,11 @@ BOTH = spec(a=1, b=1)
 
 @dataclass
 class Scribe:
-    """A target with one replica, whose log a test writes. Its streams can be cut without an error."""
+    """A target with one replica, whose log a test writes. Its streams end without an error."""
 
     name: str
     clock: object
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = field(default_factory=Capabilities)
     log: list[str] = field(default_factory=list)
     phase: Phase | None = Phase.READY
     reason: str | None = None
@@ -119,14 +119,15 @@ async def follow(world):
     yield begin
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def looks(world):
     """Let it look once more."""
     await until(lambda: world.clock.waiting)
+    (before,) = world.clock._sleepers
     world.clock.passes(LOOK_EVERY)
-    await until(lambda: world.clock.waiting)
+    await until(lambda: world.clock.waiting and world.clock._sleepers != [before])
 
 
 async def test_the_last_lines_come_first_and_then_each_new_one(world, follow):
