@@ -145,7 +145,7 @@ VERB = Verb(
         argument("name", NameWord()),
         option("--tail", WholeWord(1, 500), "N", "lines of each replica; default 20"),
         option("--grep", PartWord(), "TEXT", "lines with this in them; case does not matter"),
-        option("--follow", PeriodWord(LONGEST), "TIME", "new lines for so long, at most 10m"),
+        option("--follow", PeriodWord(LONGEST), "PERIOD", "new lines for so long, at most 10m"),
     ),
     notes=(
         "What is followed is one message that is edited, each line with its replica if there are "
