@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from domain.errors import Unreachable
@@ -22,15 +22,17 @@ Ended = Callable[[Any, BaseException | None], None]
 """(what a look came to, or what it raised): told once, also of one that is overdue."""
 
 
-@dataclass(slots=True)
 class _Look:
-    key: Hashable
-    answer: asyncio.Future[Any]
-    ended: Ended
-    deadline: float
-    under_way: bool = False
-    task: asyncio.Task[Any] | None = None
-    timer: asyncio.TimerHandle | None = None
+    """One that is being made, and who waits for what it comes to."""
+
+    __slots__ = ("deadline", "ended", "key", "settled", "task", "timer", "under_way", "waiting")
+
+    def __init__(self, key: Hashable, ended: Ended, deadline: float) -> None:
+        self.key, self.ended, self.deadline = key, ended, deadline
+        self.waiting: list[asyncio.Future[Any]] = []
+        self.under_way = self.settled = False
+        self.task: asyncio.Task[Any] | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class Looks:
@@ -46,9 +48,17 @@ class Looks:
     def __init__(self, target: str, at_once: int = AT_ONCE) -> None:
         self._target = target
         self._slots = asyncio.Semaphore(at_once)
-        self._answers: dict[Hashable, asyncio.Future[Any]] = {}
+        self._looks: dict[Hashable, _Look] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._let_go = LET_GO
+        self._running: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The one it is used in; it may be made before any runs."""
+        if self._running is None:
+            self._running = asyncio.get_running_loop()
+        return self._running
 
     async def at(
         self,
@@ -61,11 +71,10 @@ class Looks:
 
         Raises Unreachable after `deadline` seconds. Cancelling leaves the look to the others.
         """
-        answer = self._answers.get(key)
-        if answer is None:
-            answer = self._begin(key, call, ended, deadline)
-        found: T = await asyncio.shield(answer)
-        return found
+        look = self._looks.get(key) or self._begin(key, call, ended, deadline)
+        answer: asyncio.Future[T] = self._loop.create_future()
+        look.waiting.append(answer)
+        return await answer
 
     async def aclose(self) -> None:
         """Tell all of them to end, and wait a moment."""
@@ -81,54 +90,56 @@ class Looks:
         call: Callable[[], Coroutine[Any, Any, Any]],
         ended: Ended,
         deadline: float,
-    ) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        look = _Look(key, loop.create_future(), ended, deadline)
-        self._answers[key] = look.answer
-        look.task = loop.create_task(self._under_way(look, call), name=f"look at {self._target}")
+    ) -> _Look:
+        self._looks[key] = look = _Look(key, ended, deadline)
+        look.task = self._loop.create_task(self._make(look, call))
         self._tasks.add(look.task)
-        look.timer = loop.call_later(deadline, self._overdue, look, look.task)
-        look.task.add_done_callback(lambda task: self._done(look, task))
-        return look.answer
+        look.task.add_done_callback(partial(self._made, look))
+        look.timer = self._loop.call_later(deadline, self._overdue, look)
+        return look
 
-    async def _under_way(self, look: _Look, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _make(self, look: _Look, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         async with self._slots:
             look.under_way = True
             return await call()
 
-    def _overdue(self, look: _Look, task: asyncio.Task[Any]) -> None:
-        text = f"{self._target} did not answer within {look.deadline:g} s"
-        self._settle(look, None, Unreachable(text))
-        if look.under_way:
-            wait = self._let_go * look.deadline
-            look.timer = asyncio.get_running_loop().call_later(wait, self._give_up, task)
-        else:
-            task.cancel()
-
-    def _give_up(self, task: asyncio.Task[Any]) -> None:
-        self._let_go *= 2
-        task.cancel()
-
-    def _done(self, look: _Look, task: asyncio.Task[Any]) -> None:
+    def _made(self, look: _Look, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if look.timer is not None:
             look.timer.cancel()
+        look.task = look.timer = None  # nothing is left in a circle
         if task.cancelled():
             self._settle(look, None, Unreachable(f"{self._target} is not looked at any more"))
         else:
             error = task.exception()
             self._settle(look, None if error else task.result(), error)
 
+    def _overdue(self, look: _Look) -> None:
+        text = f"{self._target} did not answer within {look.deadline:g} s"
+        self._settle(look, None, Unreachable(text))
+        if look.task is not None and look.under_way:
+            wait = self._let_go * look.deadline
+            look.timer = self._loop.call_later(wait, self._give_up, look.task)
+        elif look.task is not None:
+            look.task.cancel()
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        self._let_go *= 2
+        task.cancel()
+
     def _settle(self, look: _Look, found: Any, error: BaseException | None) -> None:
         """Only the first time: what an overdue look still finds is of no use to anybody."""
-        if look.answer.done():
+        if look.settled:
             return
-        if self._answers.get(look.key) is look.answer:
-            del self._answers[look.key]
+        look.settled = True
+        del self._looks[look.key]
+        look.ended(found, error)
         if error is None:
             self._let_go = LET_GO
-            look.answer.set_result(found)
-        else:
-            look.answer.set_exception(error)
-            look.answer.exception()  # nobody may be left to hear it
-        look.ended(found, error)
+        for answer in look.waiting:
+            if answer.done():
+                continue
+            if error is None:
+                answer.set_result(found)
+            else:
+                answer.set_exception(error)
