@@ -74,12 +74,12 @@ def has(text: str, part: str, masked: Callable[[str], str]) -> bool:
 
 
 def picked(
-    lines: Iterable[LogLine], part: str | None, tail: int, masked: Callable[[str], str]
+    lines: Iterable[LogLine], part: str, tail: int, masked: Callable[[str], str]
 ) -> list[LogLine]:
     """The last `tail` lines of each replica that have the part in them."""
     newest: dict[object, deque[LogLine]] = {}
     for line in lines:
-        if has(line.text, part or "", masked):
+        if has(line.text, part, masked):
             newest.setdefault(line.replica, deque(maxlen=tail)).append(line)
     return [line for each in newest.values() for line in each]
 

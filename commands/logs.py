@@ -59,7 +59,8 @@ async def _kept(request: Logs, deps: Deps) -> Reply:
     tail = request.tail or 20
     looked_through = SEARCHED if request.grep else tail
     lines, silent = await deps.fleet.survey.logs(request.name, looked_through)
-    lines = picked(lines, request.grep, tail, deps.masked)
+    if request.grep:
+        lines = picked(lines, request.grep, tail, deps.masked)
     blocks: list[Block] = []
     for replica, group in groupby(lines, key=lambda line: line.replica):
         blocks += [f"`{replica}`", Code("\n".join(line.text for line in group))]
