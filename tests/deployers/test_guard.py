@@ -9,7 +9,7 @@ from deployers.breaker import FAILURES, FIRST_WAIT
 from deployers.guard import guarded
 from deployers.looks import AT_ONCE
 from deployers.protocol import Foresight, Hurried
-from domain.errors import Refused, Unreachable
+from domain.errors import Refused, Unreachable, WorldChanged
 from domain.plans import Fingerprint, Plan
 from domain.progress import Progress
 from tests.deployers.moods import Moody
@@ -143,6 +143,17 @@ async def test_a_change_is_let_through_and_the_look_after_it(target, moody):
     plan = Plan("op1", "wks", want, (), Fingerprint.of(have))
     seen: list[Progress] = []
     await target.apply(plan, seen.append)
+    assert (await target.observe("tiny")).target == "wks"
+
+
+async def test_so_is_the_look_after_a_change_that_failed(target, moody):
+    """What is to be put back depends on how things stand now."""
+    moody.mood = "away"
+    await silences(target)
+    moody.mood = "well"
+    stale = Plan("op1", "wks", spec(), (), Fingerprint(frozenset({"tiny-0a0a0a-0"})))
+    with pytest.raises(WorldChanged):
+        await target.apply(stale, lambda news: None)
     assert (await target.observe("tiny")).target == "wks"
 
 
