@@ -17,6 +17,7 @@ from bench.measures import Book
 from bench.peers import bench_peers, install_peers
 from bench.room import bench_room
 from bench.stage import open_stage
+from bench.targets import bench_targets
 from domain.errors import OpsError
 
 _SYNAPSE = Path(".venv-synapse/bin/python")
@@ -29,7 +30,10 @@ def tell(text: str) -> None:
 
 @click.command()
 @click.argument(
-    "name", type=click.Choice(["room", "peers", "limits", "footprint", "deploy", "fleet", "all"])
+    "name",
+    type=click.Choice(
+        ["room", "peers", "limits", "footprint", "deploy", "fleet", "targets", "all"]
+    ),
 )
 @click.option(
     "--pings",
@@ -80,6 +84,9 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
         if name in ("fleet", "all"):
             book.begin()
             bench_fleet(book, tell)
+        if name in ("targets", "all"):
+            book.begin()
+            bench_targets(book, tell)
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,8 @@ from commands.access import Permit, permit
 from commands.replies import Block
 from commands.rooms import RoomBook
 from commands.verb import Deps
-from deployers.protocol import Tools
+from deployers.guard import guarded
+from deployers.protocol import Deployer, Tools
 from deployers.rehearsal import KIND, Memory, Role
 from deployers.rehearsal_scripts import scenes
 from domain.access import Environment, Policy
@@ -56,31 +57,58 @@ class FleetStage:
     permit: Permit
 
 
+Opened = Callable[[str, Tools], Deployer]
+"""(name, tools) -> a target of that name. What rehearsals under `targets/NAME` remember runs."""
+
+
+def rehearsal(name: str, tools: Tools) -> Deployer:
+    """A target that plays, guarded as the bot guards its own."""
+    settings = KIND.settings.model_validate({"kind": "rehearsal"})
+    return guarded(name, "rehearsal", KIND.open(name, settings, tools), tools.clock)
+
+
 @asynccontextmanager
-async def open_fleet(services: int) -> AsyncIterator[FleetStage]:
-    """So many services, wanted by the store and held by the targets; gone at the end."""
+async def open_fleet(
+    services: int,
+    targets: Sequence[str] = TARGETS,
+    opened: Opened = rehearsal,
+    every: float = 30.0,
+) -> AsyncIterator[FleetStage]:
+    """So many services, wanted by the store and held by the targets; gone at the end.
+
+    The keeper, if it is run, looks every so many seconds.
+    """
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as name:
-        folder, specs = Path(name), list(_specs(services))
-        _remember(folder, specs)
+        folder, specs = Path(name), list(_specs(services, targets))
+        _remember(folder, specs, targets)
         store = await Store.open(folder / "gantry.db")
         try:
             async with store.transaction() as tx:
                 for spec in specs:
                     await tx.services.put(Wanted(spec, _ROOM, "bench1", _EPOCH))
             async with open_session() as http:
-                yield _stage(folder, store, http)
+                deployers = {n: opened(n, Tools(_unasked, SystemClock(), folder)) for n in targets}
+                try:
+                    yield _stage(folder, store, http, deployers, every)
+                finally:
+                    for deployer in deployers.values():
+                        await deployer.aclose()
         finally:
             await store.aclose()
 
 
-def _stage(folder: Path, store: Store, http: aiohttp.ClientSession) -> FleetStage:
+def _stage(
+    folder: Path,
+    store: Store,
+    http: aiohttp.ClientSession,
+    deployers: Mapping[str, Deployer],
+    every: float,
+) -> FleetStage:
     clock, endpoints, cancellations = SystemClock(), Endpoints(), Cancellations()
-    tools = Tools(_unasked, clock, folder)
-    settings = KIND.settings.model_validate({"kind": "rehearsal"})
-    deployers = {name: KIND.open(name, settings, tools) for name in TARGETS}
     fleet = Fleet(store, deployers, endpoints, cancellations, _unasked, clock)
+    names = tuple(deployers)
     policy = Policy(
-        {Rank.VIEWER: Subjects(("@*",))}, {_ROOM: Environment("bench", TARGETS, TARGETS[0])}
+        {Rank.VIEWER: Subjects(("@*",))}, {_ROOM: Environment("bench", names, names[0])}
     )
     models = Models(endpoints, http, Timeouts(), clock, random.Random(0))  # noqa: S311
     book = RoomBook(policy)
@@ -97,23 +125,23 @@ def _stage(folder: Path, store: Store, http: aiohttp.ClientSession) -> FleetStag
         version="bench",
         prefix="!",
     )
-    keeper = Keeper(store, fleet, _unfiled, clock, every=30.0)
+    keeper = Keeper(store, fleet, _unfiled, clock, every)
     asked = Operation(operation_id("$1"), "$1", _ROOM, _ASKER, "status", clock.now(), changes=False)
     return FleetStage(folder, deps, keeper, permit(asked, Rank.VIEWER, policy))
 
 
-def _specs(services: int) -> Iterator[ServiceSpec]:
+def _specs(services: int, targets: Sequence[str]) -> Iterator[ServiceSpec]:
     for number in range(services):
         yield ServiceSpec(
             name=f"model-{number:04}",
             source=parse_source(f"hf://example/model-{number % 40}-GGUF/model-q4_k_m.gguf"),
-            placements=(Placement(target=TARGETS[number % len(TARGETS)], replicas=REPLICAS),),
+            placements=(Placement(target=targets[number % len(targets)], replicas=REPLICAS),),
         )
 
 
-def _remember(folder: Path, specs: Iterable[ServiceSpec]) -> None:
+def _remember(folder: Path, specs: Iterable[ServiceSpec], targets: Sequence[str]) -> None:
     """As the targets would once everything is deployed."""
-    memories = {target: Memory(folder / "targets" / target) for target in TARGETS}
+    memories = {target: Memory(folder / "targets" / target) for target in targets}
     log = tuple(scene.line for scene in scenes("smooth"))
     ready = Role(Phase.READY, "bench1", _EPOCH, log=log)
     for spec in specs:

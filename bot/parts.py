@@ -15,6 +15,7 @@ from bot.matrix.login import Credentials
 from bot.matrix.news import Invitation
 from bot.private_file import write_private
 from deployers import registry
+from deployers.guard import guarded
 from deployers.protocol import Deployer, Tools
 from domain.access import Policy
 from domain.people import Person, Role
@@ -92,11 +93,14 @@ def learn_target_secrets(settings: Settings, discretion: Discretion) -> None:
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
-    """A deployer for each target, connected to nothing yet."""
-    return {
-        name: registry.kind(target.model_dump()["kind"]).open(name, target, tools)
-        for name, target in settings.targets.items()
-    }
+    """A guarded deployer for each target, connected to nothing yet."""
+    opened: dict[str, Deployer] = {}
+    for name, target in settings.targets.items():
+        kind = target.model_dump()["kind"]
+        deployer = registry.kind(kind).open(name, target, tools)
+        deadline = settings.monitoring.answer_within
+        opened[name] = guarded(name, kind, deployer, tools.clock, deadline)
+    return opened
 
 
 def may_invite(settings: Settings, rules: Policy) -> Callable[[Invitation], bool]:

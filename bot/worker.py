@@ -18,7 +18,8 @@ from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
-from commands.replies import Block, Reply, answering, masked_blocks, working
+from commands.log_window import FOLLOWING, left_behind
+from commands.replies import Block, Reply, answering, following, masked_blocks, working
 from commands.verb import Deps
 from domain.errors import Cancelled, OpsError
 from domain.operations import Operation, State
@@ -130,7 +131,8 @@ class Worker:
         try:
             return await deps.cancellations.guard(operation.id, talk)
         except Cancelled as error:
-            return Reply.failed(operation.text.split()[0], error).marked_cancelled()
+            reply = Reply.failed(operation.text.split()[0], error).marked_cancelled()
+            return reply.adding(*left_behind(live.news))
 
     async def _person(self, operation: Operation) -> Person:
         sender, room = operation.sender, operation.room
@@ -183,7 +185,8 @@ class Worker:
             if news.step == "answering":
                 return answering(title, replace(news, text=self._discretion.so_far(news.text)))
             news = replace(news, text=self._discretion.masked(news.text))  # before it is cut short
-            blocks = working(title, news, elapsed, operation.id)
+            shown = following if news.step == FOLLOWING else working
+            blocks = shown(title, news, elapsed, operation.id)
             return masked_blocks(blocks, self._discretion.masked)
 
         def render(blocks: Sequence[Block]) -> Content:

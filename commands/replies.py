@@ -137,6 +137,15 @@ def answering(title: str, news: Progress) -> tuple[Block, ...]:
     return (f"⏳ {title}", Verbatim(news.text + " …"))
 
 
+def following(title: str, news: Progress, elapsed: float, operation: str) -> tuple[Block, ...]:
+    """A log that is being followed: its newest lines."""
+    return (
+        f"⏳ {title} · {duration(elapsed)}",
+        Code(news.text) if news.text else "Nothing was written yet.",
+        f"React with ❌ or say `!cancel {operation}` to stop it",
+    )
+
+
 def bar(fraction: float, width: int = 10) -> str:
     """`▰▰▰▱▱▱▱▱▱▱` for 0.3."""
     full = round(max(0.0, min(1.0, fraction)) * width)

@@ -34,6 +34,18 @@ class NameWord(click.ParamType[str]):
             )
 
 
+class TargetWord(click.ParamType[str]):
+    """A target's name."""
+
+    name = "target"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take what can be a target's name."""
+        if not _is_target(str(value)):
+            self.fail(f"`{str(value)[:60]}` cannot be a target's name; `!targets` lists them")
+        return str(value)
+
+
 class SourceWord(click.ParamType[Source]):
     """A model source."""
 
@@ -118,6 +130,39 @@ class DurationWord(click.ParamType[float]):
         if not 0 < seconds <= 366 * 86400:
             self.fail(f"`{str(value)[:40]}` is no time; write `30m`, `2h` or `1d`, at most 366d")
         return float(seconds)
+
+
+class PeriodWord(click.ParamType[float]):
+    """`30s` or `2m`, in seconds."""
+
+    name = "period"
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Take whole seconds or minutes, up to a bound of whole minutes."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,3})(s|m)", str(value))
+        seconds = int(found[1]) * (60 if found[2] == "m" else 1) if found else 0
+        if not 0 < seconds <= self.most:
+            most = f"{self.most / 60:.0f}m"
+            self.fail(f"`{str(value)[:40]}` is no time; write `30s` or `2m`, at most {most}")
+        return float(seconds)
+
+
+class PartWord(click.ParamType[str]):
+    """Text that is looked for."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take up to 200 characters, at least one of which is no blank."""
+        text = str(value)
+        if not text.strip() or len(text) > 200:
+            self.fail(f"`{text[:40]}` is nothing to look for: 1 to 200 characters")
+        return text
 
 
 class TtlWord(DurationWord):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, SecretStr
 
@@ -66,7 +66,10 @@ class Deployer(Protocol):
     a new one over the same target sees and adopts all of it.
     """
 
-    capabilities: ClassVar[Capabilities]
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind can do; a class attribute will do."""
+        ...
 
     async def inspect(self) -> TargetFacts:
         """Look at the target itself. An unreachable one is a fact, not an exception."""
@@ -129,6 +132,15 @@ class Foresight(Protocol):
 
         May take as long as reading a file does. Empty where it cannot be known yet.
         """
+        ...
+
+
+@runtime_checkable
+class Hurried(Protocol):
+    """What stands before a deployer may offer: see `deployers/guard.py`."""
+
+    def hurry(self) -> None:
+        """Have the next look ask the target itself, whatever is thought of it."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -12,6 +13,7 @@ from domain.errors import OpsError
 from domain.operations import KEEPER, Operation
 from fleet.errands import errand
 from fleet.fleet import Fleet
+from fleet.looking import targets_of
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 
@@ -65,20 +67,50 @@ class Keeper:
         self._clock = clock
         self._every = every
         self._patience: dict[tuple[str, str], Patience] = {}
+        self._under_way: dict[tuple[str, ...], asyncio.Task[None]] = {}
+        """Targets -> the look along the services that are placed there."""
+        self._blind: set[str] = set()
+        """Services that could not be looked at the last time; each is told once."""
 
     async def run(self) -> None:
-        """Look, for ever."""
-        while True:
-            await self.look()
-            await self._clock.sleep(self._every)
+        """Look, for ever. Services of a target that takes its time keep no others waiting."""
+        try:
+            while True:
+                await self._begin()
+                await self._clock.sleep(self._every)
+                for task in [task for task in self._under_way.values() if task.done()]:
+                    task.result()
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
+            if self._under_way:
+                await asyncio.wait(self._under_way.values())
 
     async def look(self) -> None:
-        """Look once at every service that nobody is changing."""
+        """Look once at every service that nobody is changing, and wait until that is done."""
+        await self._begin()
+        await asyncio.gather(*self._under_way.values())
+
+    async def _begin(self) -> None:
+        """A task for each set of targets, unless its last one is still under way."""
         async with self._store.transaction() as tx:
             everything = await tx.services.all()
             busy = {o.service for o in await tx.operations.unended() if o.changes and not o.waits}
+        lanes: dict[tuple[str, ...], list[Wanted]] = {}
         for wanted in everything:
             if wanted.spec.name not in busy and self._survey.holder(wanted.spec.name) is None:
+                lanes.setdefault(targets_of(wanted.spec), []).append(wanted)
+        self._blind &= {wanted.spec.name for wanted in everything}
+        self._under_way = {k: task for k, task in self._under_way.items() if not task.done()}
+        for targets, services in lanes.items():
+            if targets not in self._under_way:
+                look = self._look_along(services)
+                name = f"keep {', '.join(targets)}"
+                self._under_way[targets] = asyncio.create_task(look, name=name)
+
+    async def _look_along(self, services: Sequence[Wanted]) -> None:
+        for wanted in services:
+            if self._survey.holder(wanted.spec.name) is None:
                 await self._look_at(wanted)
 
     async def _look_at(self, wanted: Wanted) -> None:
@@ -86,8 +118,13 @@ class Keeper:
         try:
             failed, missing = await self._survey.refresh(wanted)
         except OpsError as error:
-            log.warning("cannot look", service=name, why=error.summary)
+            if name not in self._blind:
+                log.warning("cannot look", service=name, why=error.summary)
+            self._blind.add(name)
             return
+        if name in self._blind:
+            log.info("can look again", service=name)
+            self._blind.remove(name)
         if missing and await self._is_still(wanted):
             reasons = sorted({replica.reason for replica in failed if replica.reason})
             await self._repair(wanted, missing, "; ".join(reasons))

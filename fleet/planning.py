@@ -15,6 +15,7 @@ from domain.plans import Fingerprint
 from domain.services import ServiceSpec
 from domain.terms import Terms
 from fleet.fitting import Interrupts, refuse_unfit, surprises
+from fleet.looking import hurry
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -197,6 +198,7 @@ class Planning:
             if target not in self._deployers:
                 log.warning("left alone", service=want.name, target=target, why="not configured")
                 continue
+            hurry(self._deployers[target])
             plan = await self._rollouts.plan(want, target, operation.id, before, terms)
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)

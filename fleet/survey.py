@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deployers.protocol import Deployer, LogLine
 from domain.errors import OpsError, UnknownName, Unreachable
 from domain.made_of import MadeOf
-from domain.replicas import Observed, Phase, Replica, TargetFacts
+from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
 from fleet.candidates import Candidate, candidates
 from fleet.claims import Claim, Claims
+from fleet.looking import at_once, hurry, outcome, parted, targets_of
 from fleet.resolving import foreseen
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from inference.endpoints import Endpoints, Place
+
+GLANCE = 2.0
+"""Seconds each target gets to answer whoever looks at all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,43 +77,97 @@ class Survey:
             return await tx.services.names()
 
     async def status(self, name: str | None = None) -> list[ServiceStatus]:
-        """How one service stands, or all. Raises UnknownName for a name that is not there."""
+        """How one service stands, or all: then no target is waited for longer than a glance takes.
+
+        Raises UnknownName for a name that is not there.
+        """
         if name is not None:
-            return [await self._status(await self.wanted(name))]
+            return [await self._status(await self.wanted(name), None)]
         async with self._store.transaction() as tx:
             everything = await tx.services.all()
-        return list(await asyncio.gather(*(self._status(wanted) for wanted in everything)))
+        return list(await asyncio.gather(*(self._status(each, GLANCE) for each in everything)))
 
     async def facts(self) -> list[TargetFacts]:
-        """What every target says of itself, all asked at once."""
-        return list(await asyncio.gather(*(d.inspect() for d in self._deployers.values())))
+        """What every target says of itself, all asked at once; of one that does not answer at a
+        glance, that."""
+        return list(await asyncio.gather(*(self._glance(name) for name in self._deployers)))
 
-    async def logs(self, name: str, tail: int) -> list[LogLine]:
-        """The last `tail` lines of each replica, failed ones included.
+    async def facts_of(self, target: str) -> TargetFacts:
+        """What one target says of itself, asked now whatever was seen of it before.
+
+        Raises UnknownName, with the names there are.
+        """
+        if target not in self._deployers:
+            raise unknown_target(target, self._deployers)
+        hurry(self._deployers[target])
+        return await self._deployers[target].inspect()
+
+    async def on(self, target: str) -> list[ServiceStatus]:
+        """The services that are placed on a target, and how they stand there."""
+        async with self._store.transaction() as tx:
+            everything = await tx.services.all()
+        here = [each for each in everything if target in targets_of(each.spec)]
+        looks = (self._status(each, GLANCE, only=target) for each in here)
+        return list(await asyncio.gather(*looks))
+
+    async def logs(self, name: str, tail: int) -> tuple[list[LogLine], list[str]]:
+        """The last `tail` lines of each replica, failed ones included, and why some are not heard.
 
         Raises UnknownName when no target remembers anything of that name.
         """
+        seen, silent = await self.everywhere(name)
+        remains = [each for each in seen.values() if each.replicas]
+        told = await asyncio.gather(
+            *(self._kept(each, tail) for each in remains), return_exceptions=True
+        )
         lines: list[LogLine] = []
-        remains = await self.remains(name, whoever_answers=True)
-        for target, seen in remains.items():
-            for replica in seen.replicas:
-                logs = self._deployers[target].logs(replica.id, tail=tail, follow=False)
-                lines += [line async for line in logs]
+        for place, each in zip(remains, told, strict=True):
+            if isinstance(each, OpsError):
+                silent[place.target] = each.summary
+            elif isinstance(each, BaseException):
+                raise each
+            else:
+                lines += each
         if not remains:
             await self.wanted(name)
-        return lines
+        return lines, list(silent.values())
 
-    async def remains(self, name: str, *, whoever_answers: bool = False) -> dict[str, Observed]:
+    def lines(
+        self, target: str, replica: ReplicaId, *, tail: int, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        """What one replica writes, as its target tells it."""
+        return self._deployers[target].logs(replica, tail=tail, follow=follow)
+
+    def follows(self, target: str) -> bool:
+        """Whether a target can tell lines as they are written."""
+        return self._deployers[target].capabilities.follow_logs is None
+
+    async def remains(self, name: str) -> dict[str, Observed]:
         """The targets that remember anything of a service. Raises Unreachable for one that does
-        not answer, unless it is enough to hear `whoever_answers`."""
-        found: dict[str, Observed] = {}
-        for target, deployer in self._deployers.items():
-            try:
-                found[target] = await deployer.observe(name)
-            except Unreachable:
-                if not whoever_answers:
-                    raise
-        return {target: seen for target, seen in found.items() if seen.replicas}
+        not answer."""
+        looks = (deployer.observe(name) for deployer in self._deployers.values())
+        seen = await asyncio.gather(*looks)
+        return {each.target: each for each in seen if each.replicas}
+
+    async def everywhere(
+        self, name: str, among: Collection[str] | None = None
+    ) -> tuple[dict[str, Observed], dict[str, str]]:
+        """What the targets hold of a service, and why others cannot tell.
+
+        Where it is placed is waited for; elsewhere (or `among` those alone) a glance has to do, and
+        who is silent there is passed over, unless the service is placed nowhere.
+        """
+        async with self._store.transaction() as tx:
+            found = await tx.services.get(name)
+        placed = targets_of(found.spec) if found else ()
+        others = self._deployers if among is None else among
+        targets = dict.fromkeys((*placed, *others))
+        patience = {target: None if target in placed else GLANCE for target in targets}
+        looks = [outcome(self._observe(each, name, patience[each])) for each in targets]
+        answers = dict(zip(targets, await at_once(looks), strict=True))
+        seen = {t: each for t, each in answers.items() if isinstance(each, Observed)}
+        silent = {t: each.summary for t, each in answers.items() if isinstance(each, OpsError)}
+        return seen, {t: why for t, why in silent.items() if t in placed or not placed}
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -146,44 +204,83 @@ class Survey:
         """Bring the routing table in line with what runs.
 
         Returns the replicas that failed, and how many wanted ones are not there at all.
-        Raises Unreachable when a target cannot be looked at; nothing is withdrawn then.
+        Raises Unreachable when a target cannot be looked at: by then the others were, and nothing
+        of that one is withdrawn.
         """
         name, revision = wanted.spec.name, wanted.spec.revision
+        placements = wanted.spec.placements
+        looks = [outcome(self._observe(each.target, name)) for each in placements]
+        answers = dict(zip(placements, await at_once(looks), strict=True))
         failed: list[Replica] = []
         missing = 0
         alive: set[Place] = set()
-        for placement in wanted.spec.placements:
-            seen = await self._observe(placement.target, name)
+        for placement, seen in answers.items():
+            if isinstance(seen, OpsError):
+                continue
             alive |= {(seen.target, replica.id) for replica in seen.alive}
             for replica in seen.ready:
                 if replica.endpoint and replica.id.revision == revision:
                     self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
             failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
             missing += max(0, placement.replicas - len(seen.alive))
+        silent = {p.target: each for p, each in answers.items() if isinstance(each, OpsError)}
         for endpoint in self._endpoints.of(name):
-            if endpoint.place not in alive:
+            if endpoint.place not in alive and endpoint.target not in silent:
                 self._endpoints.withdraw(endpoint.replica, target=endpoint.target)
+        for error in silent.values():
+            raise error
         return failed, missing
 
-    async def _status(self, wanted: Wanted) -> ServiceStatus:
-        name = wanted.spec.name
-        seen, troubles = [], []
-        for placement in wanted.spec.placements:
-            try:
-                seen.append(await self._observe(placement.target, name))
-            except OpsError as error:
-                troubles.append(error.summary)
-        in_flight = self._endpoints.in_flight(name)
-        return ServiceStatus(wanted, tuple(seen), in_flight, self.holder(name), "; ".join(troubles))
+    async def _glance(self, target: str) -> TargetFacts:
+        try:
+            async with asyncio.timeout(GLANCE):
+                return await self._deployers[target].inspect()
+        except TimeoutError:
+            note = f"has not answered within {GLANCE:g} s; `!targets {target}` waits longer"
+        except OpsError as error:
+            note = error.summary
+        return TargetFacts(target, "", reachable=False, note=note)
 
-    async def _observe(self, target: str, name: str) -> Observed:
+    async def _status(
+        self, wanted: Wanted, patience: float | None, only: str | None = None
+    ) -> ServiceStatus:
+        name = wanted.spec.name
+        looks = [
+            outcome(self._observe(placement.target, name, patience))
+            for placement in wanted.spec.placements
+            if only in (None, placement.target)
+        ]
+        seen, errors = parted(await at_once(looks))
+        trouble = "; ".join(error.summary for error in errors)
+        in_flight = self._endpoints.in_flight(name)
+        return ServiceStatus(wanted, tuple(seen), in_flight, self.holder(name), trouble)
+
+    async def _observe(self, target: str, name: str, patience: float | None = None) -> Observed:
         deployer = self._deployers.get(target)
         if deployer is None:
             raise Unreachable(
                 f"{name} is placed on `{target}`, which is no longer configured",
                 hint=f"put the target back, or move it with `!deploy {name} --target ...`",
             )
-        return await deployer.observe(name)
+        try:
+            async with asyncio.timeout(patience):
+                return await deployer.observe(name)
+        except TimeoutError as error:
+            raise Unreachable(f"{target} has not answered within {patience:g} s") from error
+
+    async def _kept(self, seen: Observed, tail: int) -> list[LogLine]:
+        lines: list[LogLine] = []
+        for replica in seen.replicas:
+            kept = self.lines(seen.target, replica.id, tail=tail, follow=False)
+            lines += [line async for line in kept]
+        return lines
+
+
+def unknown_target(name: str, known: Iterable[str]) -> UnknownName:
+    """Say that there is no such target, and which others there are."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}"
+    return UnknownName(f"there is no target `{name}`", hint=hint)
 
 
 def unknown_service(name: str, known: list[str]) -> UnknownName:

@@ -183,6 +183,9 @@ class MonitoringSettings(Section):
 
     probe_every: Duration = Field(10.0, examples=["10s"])
     """How often what runs is compared with what should."""
+    answer_within: Duration = Field(10.0, examples=["10s"])
+    """How long a target gets to answer when it is looked at. One that did not, three times in a
+    row, is left alone for a while, from 5 s to a minute, before it is asked again."""
     health: str | None = Field(None, examples=["127.0.0.1:8482"])
     """Where `/healthz` and `/readyz` are served, as host:port; default: nowhere."""
 

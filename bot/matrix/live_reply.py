@@ -66,6 +66,11 @@ class LiveReply:
         if self._task is None:
             self._task = asyncio.create_task(self._live(), name=f"live {self._key}")
 
+    @property
+    def news(self) -> Progress | None:
+        """The latest that was reported, shown or not."""
+        return self._news
+
     async def stop(self) -> None:
         """Show no more progress: the end is coming."""
         if self._task is not None:

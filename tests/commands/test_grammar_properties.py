@@ -51,6 +51,7 @@ SAMPLES = {
     "7d": "7d",
     "8h": "8h",
     "DURATION": "2h",
+    "PERIOD": "2m",
 }
 """What stands for the placeholders of a usage line; any word does for those that are not here."""
 

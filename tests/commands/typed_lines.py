@@ -70,6 +70,7 @@ def setting(draw: Any) -> Typed:
 
 
 _DURATIONS = st.tuples(st.integers(1, 366), st.sampled_from([("m", 60), ("h", 3600), ("d", 86400)]))
+_PERIODS = st.tuples(st.integers(1, 10), st.sampled_from([("s", 1), ("m", 60)]))
 _TENTHS = st.integers(0, 20).map(lambda tenths: (f"{tenths / 10}", tenths / 10))
 
 
@@ -102,6 +103,12 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.just(("none", 0.0)) | typed(words.DurationWord())
         case words.DurationWord():
             return _DURATIONS.map(lambda d: (f"{d[0]}{d[1][0]}", float(d[0] * d[1][1])))
+        case words.PeriodWord():
+            return _PERIODS.map(lambda d: (f"{d[0]}{d[1][0]}", float(d[0] * d[1][1])))
+        case words.PartWord():
+            return _FREE.filter(str.strip).map(lambda text: (text, text))
+        case words.TargetWord():
+            return _NAME.map(lambda name: (name, name))
         case click.Choice(choices=choices):
             return st.sampled_from([(choice, choice) for choice in choices])
         case click.types.StringParamType():

@@ -22,7 +22,6 @@ import pytest
 from deployers.models.bundled import bundled
 from deployers.nvidia import read_gpus
 from deployers.patience import Patience
-from deployers.nvidia import read_gpus
 from deployers.process import launch, machine, serve_gguf
 from deployers.process.children import Children, environment
 from deployers.process.deployer import ProcessDeployer

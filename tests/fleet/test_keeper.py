@@ -1,6 +1,9 @@
 """Keeping what should run running: adopting, repairing, giving up, forgiving."""
 
+import asyncio
+
 import pytest
+from structlog.testing import capture_logs
 
 from domain.errors import Unreachable
 from domain.operations import State
@@ -9,7 +12,7 @@ from domain.replicas import ReplicaId
 from fleet.keeper import ATTEMPTS, FIRST_WAIT, LONGEST_WAIT, SENDER, Keeper, Patience
 from fleet.store.services import Wanted
 
-from .world import ROOM, spec
+from .world import ROOM, spec, until
 
 TINY = spec("tiny://ops")
 
@@ -214,3 +217,76 @@ def test_a_repair_has_outlived_doubt_after_the_longest_wait():
     assert not Patience(1, 10).outlived(10 + LONGEST_WAIT - 1)
     assert Patience(1, 10).outlived(10 + LONGEST_WAIT)
     assert not Patience().outlived(10**6)
+
+
+@pytest.fixture
+def hanging(world, monkeypatch):
+    """Target `a` hangs until it is let go."""
+    observe, let_go = world.deployers["a"].observe, asyncio.Event()
+
+    async def hangs(service):
+        await let_go.wait()
+        return await observe(service)
+
+    monkeypatch.setattr(world.deployers["a"], "observe", hangs)
+    return let_go
+
+
+async def test_a_target_that_hangs_does_not_keep_the_others_waiting(watch, world, hanging):
+    """Round after round, while the look at it is still under way."""
+    async with world.store.transaction() as tx:
+        wanted = Wanted(spec(name="zebra", b=1), ROOM, "op", world.clock.now())
+        await tx.services.put(wanted)
+    world.clock.flows = False
+    running = asyncio.create_task(watch.keeper.run())
+    await until(lambda: watch.filed)
+    await watch.ends(watch.filed[0])
+    world.clock.passes(FIRST_WAIT + 10)
+    await until(lambda: len(watch.filed) == 2)
+    assert {each.text for each in watch.filed} == {"repair zebra"}
+    assert len([task for task in asyncio.all_tasks() if task.get_name() == "keep a"]) == 1
+    running.cancel()
+    await asyncio.wait([running])
+    hanging.set()
+
+
+async def test_a_service_on_two_targets_is_reached_on_the_one_that_answers(
+    watch, world, monkeypatch
+):
+    await world.change(spec(name="wide", a=1, b=1), "deploy wide")
+
+    async def away(service):
+        raise Unreachable("a does not answer")
+
+    monkeypatch.setattr(world.deployers["a"], "observe", away)
+    world.new_fleet()
+    await Watch(world).look()
+    assert world.asked("wide") == [f"wide-{spec(name='wide').revision}-0"]
+
+
+async def test_that_a_service_cannot_be_looked_at_is_logged_once(watch, world, monkeypatch):
+    observe = world.deployers["a"].observe
+
+    async def away(service):
+        raise Unreachable("a does not answer")
+
+    with capture_logs() as logged:
+        monkeypatch.setattr(world.deployers["a"], "observe", away)
+        for _ in range(3):
+            await watch.look()
+        monkeypatch.setattr(world.deployers["a"], "observe", observe)
+        for _ in range(3):
+            await watch.look()
+    assert [each["event"] for each in logged] == ["cannot look", "can look again"]
+
+
+async def test_a_bug_in_a_look_ends_the_keeper(watch, world, monkeypatch):
+    """Whoever runs it is to know."""
+
+    async def bug(service):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(world.deployers["a"], "observe", bug)
+    with pytest.raises(RuntimeError, match="a bug"):
+        async with asyncio.timeout(10):
+            await watch.keeper.run()

@@ -43,7 +43,8 @@ async def test_facts_of_every_target_are_told(world):
 
 async def test_logs_are_the_last_lines_of_each_replica(world):
     await world.change(ONE.scaled(2))
-    lines = await world.fleet.survey.logs("tiny", 1)
+    lines, silent = await world.fleet.survey.logs("tiny", 1)
+    assert silent == []
     assert [(line.replica.ordinal, line.text) for line in lines] == [
         (0, "first token after 0.02 s"),
         (1, "first token after 0.02 s"),

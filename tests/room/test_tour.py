@@ -44,6 +44,13 @@ async def test_a_model_is_deployed_asked_scaled_restarted_stopped_and_removed(ro
     assert one.text.count("ready") == 3
     logs = await room.says("!logs tiny --tail 5")
     assert "<pre><code>" in logs.html
+    followed = await room.says("!logs tiny --tail 3 --follow 4s")
+    assert followed.state == "succeeded"
+    assert "6 lines." in followed.text
+    assert len(re.findall(r"^tiny-\w+-\d \| ", followed.text, re.MULTILINE)) == 6
+    place = await room.says("!targets local")
+    assert place.text.startswith("✓ local (process) is reachable since ")
+    assert "2/2" in place.text
 
     before = set(room.bot.servers())
     restarted = await room.says("!restart tiny")
