@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from commands.access import Permit
 from commands.asking import Asking
 from commands.planned import planned
+from commands.proposing import proposing
 from commands.replies import Block, Reply
 from commands.verb import Deps
 from domain.errors import OpsError
 from domain.progress import Report
+from domain.terms import Terms
+from fleet.fitting import DoesNotFit
 from fleet.fleet import Outcome
 from fleet.planning import Decide
 from fleet.rollouts import Rollout
@@ -44,6 +47,8 @@ class Change:
     command: str = ""
     """Whose approval it takes; default: that of the command that was given."""
     beside: Beside | None = None
+    terms: Terms = field(default_factory=Terms)
+    """What whoever asks says of how it may be made."""
 
     async def more(self, *, planned: bool) -> Sequence[Block]:
         """What `beside` says."""
@@ -68,7 +73,9 @@ class Changing(Generic[R]):
         if not request.plan:
             return await made(change, permit, deps, report)
         name, operation, planning = change.service, permit.operation, deps.fleet.planning
-        rollout = await planning.preview(name, operation, change.decide, remove=change.remove)
+        rollout = await planning.preview(
+            name, operation, change.decide, remove=change.remove, terms=change.terms
+        )
         await planning.keep(rollout, operation)
         lately, more = await planning.lately(name), await change.more(planned=True)
         return planned(rollout, operation.id, lately, more)
@@ -91,7 +98,11 @@ async def made(
             report,
             remove=change.remove,
             plan=plan,
+            terms=replace(change.terms, told=approval.asks),
         )
+    except DoesNotFit as error:
+        await asking.closed()
+        raise await proposing(error, permit, deps) from error
     except OpsError:
         await asking.closed()
         raise

@@ -12,6 +12,7 @@ from commands.changing import Change, Changing
 from commands.lasting import lasting
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
+from commands.terms import FORCE, STRATEGY, terms
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument, option
 from commands.weighing import touched, weighed
 from commands.words import (
@@ -47,6 +48,8 @@ class Deploy:
     ttl: float | None = None
     plan: bool = False
     environment: str | None = None
+    strategy: str | None = None
+    force: bool = False
 
     @property
     def service(self) -> str:
@@ -65,7 +68,8 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
     def tell(outcome: Outcome) -> Reply:
         return live(outcome) if outcome.changed else unchanged(outcome)
 
-    return Change(request.name, decide, tell, beside=lasting(request, permit, deps))
+    beside = lasting(request, permit, deps)
+    return Change(request.name, decide, tell, beside=beside, terms=terms(request))
 
 
 def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> ServiceSpec:
@@ -156,12 +160,16 @@ VERB = Verb(
         ),
         ENVIRONMENT,
         option("--ttl", TtlWord(), "8h", "how long it is meant for; `none` for good"),
+        STRATEGY,
+        FORCE,
         PLAN,
     ),
     weigh=weighed(deploy),
     notes=(
         "A new version is started, proved by a real token and given the requests before the old "
         "one is stopped. If it never gets ready, the old one goes on serving.",
+        "What does not fit into the memory that is free is refused, with what would fit; see "
+        "docs/fit.md.",
         "With `--ttl` it is removed after that time, once whoever deployed it was asked and nobody "
         "said `keep`. A later deploy without `--ttl` leaves its end as it is.",
     ),

@@ -12,6 +12,7 @@ from commands.changing import Change, Changing
 from commands.outcomes import live, unchanged
 from commands.planned import changed
 from commands.replies import Block, Reply, Table
+from commands.terms import FORCE, STRATEGY, terms
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
 from commands.weighing import touched, weighed
 from commands.words import NameWord
@@ -50,6 +51,8 @@ class Rollback:
     rev: str | None = None
     plan: bool = False
     environment: str | None = None
+    strategy: str | None = None
+    force: bool = False
 
     @property
     def service(self) -> str:
@@ -110,7 +113,7 @@ async def rollback(request: Rollback, permit: Permit, deps: Deps) -> Change:
     async def beside(planned: bool) -> list[Block]:
         return await _replaced(request, past, now, deps, planned=planned)
 
-    return Change(request.name, decide, tell, beside=beside)
+    return Change(request.name, decide, tell, beside=beside, terms=terms(request))
 
 
 async def _replaced(
@@ -208,7 +211,14 @@ ROLLBACK = Verb(
     handle=Changing(rollback),
     role=Role.OPERATOR,
     changes=True,
-    params=(_NAME, argument("rev", click.STRING, required=False), ENVIRONMENT, PLAN),
+    params=(
+        _NAME,
+        argument("rev", click.STRING, required=False),
+        ENVIRONMENT,
+        STRATEGY,
+        FORCE,
+        PLAN,
+    ),
     weigh=weighed(rollback),
     notes=(
         "Without a number it is the revision before. How many replicas run, and where, stays as it "

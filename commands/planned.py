@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from commands.replies import Block, Reply, Table, duration, size
 from domain.fit import Fit
-from domain.plans import StepKind
+from domain.plans import Plan, StepKind, Strategy
 from domain.services import ServiceSpec
+from fleet.gaps import gap
 from fleet.rollouts import Rollout
 
 GOOD_FOR = 900.0
@@ -36,8 +37,8 @@ def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
         for number, (plan, step) in enumerate(rollout.steps, 1)
     )
     blocks: list[Block] = [*differences(rollout), moves(rollout)]
-    took = f" Its latest change took {duration(lately)}." if lately is not None else ""
-    blocks += [Table(("", "target", "step"), rows), serving(rollout) + took]
+    blocks += [Table(("", "target", "step"), rows), serving(rollout) + _took(rollout, lately)]
+    blocks += [ordering(plan) for plan in rollout.plans if plan.strategy is Strategy.RECREATE]
     blocks += [fitting(plan.target, plan.fit) for plan in rollout.plans if plan.fit]
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
     return blocks
@@ -57,8 +58,21 @@ def moves(rollout: Rollout) -> str:
     return told[0].upper() + told[1:]
 
 
+def ordering(plan: Plan) -> str:
+    """That the old stop first, why, and what then happens to a new version that fails."""
+    return (
+        f"On {plan.target} the old stop before the new start, because {plan.why}. If the new do "
+        "not get ready, the old are started again."
+    )
+
+
 def fitting(target: str, fit: Fit) -> str:
     """The memory replicas need and what is free, as a sum."""
+    return f"{'Fits' if fit.fits else 'Does not fit'} on {target}: {arithmetic(fit)}"
+
+
+def arithmetic(fit: Fit) -> str:
+    """`4.9 GB weights + 1.1 GB for 8192 tokens + 0.3 GB engine = 6.3 GB of 8.0 GB free memory`."""
     need, count = fit.need, fit.replicas
     each = (
         f"{size(need.weights)} weights + {size(need.cache)} for {need.tokens} tokens + "
@@ -66,8 +80,27 @@ def fitting(target: str, fit: Fit) -> str:
     )
     sum_of = f"{count} × ({each})" if count > 1 else each
     where = "graphics memory" if fit.on_card else "memory"
-    head = "Fits" if fit.fits else "May not fit"
-    return f"{head} on {target}: {sum_of} = {size(fit.wanted)} of {size(fit.free)} free {where}"
+    told = f"{sum_of} = {size(fit.wanted)} of {size(fit.free)} free {where}"
+    if fit.back:
+        told += f" and {size(fit.back)} that stopped replicas give back"
+    if fit.each and len(fit.cards) > 1:
+        told += f"; {_cards(fit)}"
+    return told
+
+
+def _cards(fit: Fit) -> str:
+    """Where the sum alone does not tell: how much is free on which."""
+    each = f"{fit.each} cards for each" if fit.each != 1 else "one card for each"
+    return f"{each}, which have {', '.join(size(free) for free in fit.cards)}"
+
+
+def _took(rollout: Rollout, lately: float | None) -> str:
+    if lately is None:
+        return ""
+    stops = gap(rollout)
+    if stops and stops.until:
+        return f" That is for about {duration(lately)} at most, as its latest change took."
+    return f" Its latest change took {duration(lately)}."
 
 
 def differences(rollout: Rollout) -> list[Block]:
@@ -84,24 +117,15 @@ def differences(rollout: Rollout) -> list[Block]:
 def serving(rollout: Rollout) -> str:
     """Whether somebody serves at each step, going by what is alive now."""
     name = rollout.want.name
-    alive = {(p.target, replica) for p in rollout.plans for replica in p.fingerprint.alive}
-    idle_from, idle_until = None, None
-    at_first = len(alive)
-    for number, (plan, step) in enumerate(rollout.steps, 1):
-        place = (plan.target, str(step.replica))
-        if step.kind is StepKind.ADMIT:
-            alive.add(place)
-            idle_until = number if idle_from and not idle_until else idle_until
-        elif step.kind in (StepKind.DRAIN, StepKind.STOP):
-            alive.discard(place)
-            if not alive and at_first and idle_from is None:
-                idle_from = number
-    if not alive:
+    alive = any(plan.fingerprint.alive for plan in rollout.plans)
+    admitted = any(step.kind is StepKind.ADMIT for _, step in rollout.steps)
+    stops = gap(rollout)
+    if (stops and stops.until is None) or not (alive or admitted):
         return f"After that {name} does not serve."
-    if not at_first:
+    if not alive:
         return f"{name} does not serve now; it does once a replica is admitted."
-    if idle_from:
-        return f"{name} does not serve between step {idle_from} and step {idle_until}."
+    if stops:
+        return f"{name} does not serve between step {stops.since} and step {stops.until}."
     return f"{name} serves throughout."
 
 

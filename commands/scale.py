@@ -9,6 +9,7 @@ from commands.changing import Change, Changing
 from commands.existing import of_existing, with_replicas
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
+from commands.terms import FORCE, terms
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
 from commands.weighing import weighed
 from commands.words import CountWord, NameWord
@@ -25,6 +26,7 @@ class Scale:
     replicas: int
     plan: bool = False
     environment: str | None = None
+    force: bool = False
 
     @property
     def service(self) -> str:
@@ -47,7 +49,8 @@ async def scale(request: Scale, permit: Permit, deps: Deps) -> Change:
             )
         return live(outcome)
 
-    return Change(request.name, await of_existing(request.name, permit, deps, scaled), tell)
+    decide = await of_existing(request.name, permit, deps, scaled)
+    return Change(request.name, decide, tell, terms=terms(request))
 
 
 VERB = Verb(
@@ -58,7 +61,13 @@ VERB = Verb(
     handle=Changing(scale),
     role=Role.OPERATOR,
     changes=True,
-    params=(argument("name", NameWord()), argument("replicas", CountWord(0)), ENVIRONMENT, PLAN),
+    params=(
+        argument("name", NameWord()),
+        argument("replicas", CountWord(0)),
+        ENVIRONMENT,
+        FORCE,
+        PLAN,
+    ),
     weigh=weighed(scale),
     notes=("Replicas that go get time to finish their answers.",),
 )

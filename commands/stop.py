@@ -10,6 +10,7 @@ from commands.changing import Change, Changing
 from commands.existing import of_existing, with_replicas
 from commands.outcomes import live
 from commands.replies import Reply, duration
+from commands.terms import FORCE, STRATEGY, terms
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument
 from commands.weighing import weighed
 from commands.words import NameWord
@@ -36,6 +37,14 @@ class Named:
         return self.name
 
 
+@dataclass(frozen=True)
+class Restart(Named):
+    """A service to be replaced by itself."""
+
+    strategy: str | None = None
+    force: bool = False
+
+
 async def stop(request: Named, permit: Permit, deps: Deps) -> Change:
     """Drain and stop every replica; what it was is remembered."""
     again = f"`!scale {request.name} 1` or `!restart {request.name}` brings it back"
@@ -48,13 +57,14 @@ async def stop(request: Named, permit: Permit, deps: Deps) -> Change:
     return Change(request.name, await of_existing(request.name, permit, deps, _stopped), tell)
 
 
-async def restart(request: Named, permit: Permit, deps: Deps) -> Change:
+async def restart(request: Restart, permit: Permit, deps: Deps) -> Change:
     """Replace every replica by a new one, the new ones first."""
 
     def restarted(before: ServiceSpec) -> ServiceSpec:
         return (before if before.replicas else with_replicas(before, 1)).restarted()
 
-    return Change(request.name, await of_existing(request.name, permit, deps, restarted), live)
+    decide = await of_existing(request.name, permit, deps, restarted)
+    return Change(request.name, decide, live, terms=terms(request))
 
 
 async def remove(request: Named, permit: Permit, deps: Deps) -> Change:
@@ -112,11 +122,11 @@ RESTART = Verb(
     name="restart",
     summary="replace every replica by a new one, without a gap",
     examples=("restart tiny",),
-    request=Named,
+    request=Restart,
     handle=Changing(restart),
     role=Role.OPERATOR,
     changes=True,
-    params=(*_NAME, ENVIRONMENT, PLAN),
+    params=(*_NAME, ENVIRONMENT, STRATEGY, FORCE, PLAN),
     weigh=weighed(restart),
 )
 REMOVE = Verb(

@@ -77,7 +77,8 @@ class Deployer(Protocol):
     async def need(self, want: ServiceSpec) -> Need | None:
         """Memory one replica would take here; None while that cannot be told.
 
-        Never raises for weights that are not here yet: that is what None means.
+        Weights that are not here yet are asked about where they are, for seconds at most. Never
+        raises for those that are not to be had: that is what None means.
         """
         ...
 
@@ -115,6 +116,27 @@ class Foresight(Protocol):
 
         May take as long as reading a file does. Empty where it cannot be known yet.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stocked:
+    """What of a model's weights is on a target."""
+
+    here: bool
+    size: int | None = None
+    """Bytes of all of it; None where that is not known."""
+    trouble: str = ""
+    """Why it is neither here nor to be had: that it is gated, missing, or out of reach."""
+
+
+@runtime_checkable
+class Stock(Protocol):
+    """What a deployer may offer besides: whether weights would have to be fetched first."""
+
+    async def stock(self, want: ServiceSpec) -> Stocked:
+        """What is here of the service's weights. Takes seconds at most, fetches nothing, and
+        tells of what is in the way instead of raising it."""
         ...
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from deployers import rehearsal_scripts as scripts
 from deployers import steps
-from deployers.protocol import Capabilities, Kind, LogLine, Tools
+from deployers.protocol import Capabilities, Kind, LogLine, Stocked, Tools
 from deployers.rehearsal_scripts import Scene
 from domain import made_of
 from domain.clock import Clock
@@ -151,6 +151,10 @@ class RehearsalDeployer:
     async def foresee(self, want: ServiceSpec) -> MadeOf:
         """What the script would be played with now."""
         return _made_of(want)
+
+    async def stock(self, want: ServiceSpec) -> Stocked:
+        """The script's 2 GB, to be downloaded where a real model would be."""
+        return Stocked(want.source.scheme in ("tiny", "path"), 2_000_000_000)
 
     async def aclose(self) -> None:
         """Nothing is open."""

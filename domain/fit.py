@@ -1,10 +1,10 @@
-"""Whether what is to be started fits into the memory there is: arithmetic, shown. Pure."""
+"""What replicas need, against what is free where they start: arithmetic, shown. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from domain.replicas import TargetFacts
+from domain.services import MAX_REPLICAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,39 +18,76 @@ class Need:
     """Buffers of the engine and the engine itself."""
     tokens: int
     """What all conversations together may hold."""
+    conversations: int = 1
+    """How many share `tokens` evenly."""
+    quantisation: str | None = None
+    """How the weights are kept, `Q8_0`, where that is known."""
 
     @property
     def total(self) -> int:
         """All of it."""
         return self.weights + self.cache + self.overhead
 
+    def holding(self, context: int, conversations: int | None = None) -> Need:
+        """The same with so many tokens for each conversation, and so many of these."""
+        count = conversations or self.conversations
+        tokens = context * count
+        cache = self.cache * tokens // self.tokens if self.tokens else 0
+        return replace(self, cache=cache, tokens=tokens, conversations=count)
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What replicas that are to be started need, against what is free where they start."""
+    """What replicas that are started need against what is free, at the moment of a plan at which
+    the least is left."""
 
     need: Need
     replicas: int
-    """How many are to be started."""
+    """How many have been started by then."""
     free: int
-    """Bytes, of graphics memory where they use a card, else of the machine's."""
+    """Bytes that were measured: of graphics memory where they use a card, else the machine's."""
     on_card: bool = False
+    cards: tuple[int, ...] = ()
+    """Bytes free on each card, `back` included."""
+    each: int | None = None
+    """Cards one replica is shared out over evenly; None where it takes what there is of all."""
+    back: int = 0
+    """Bytes that replicas stopped by then have given back, by the same arithmetic."""
 
     @property
     def wanted(self) -> int:
-        """Bytes they need together, while nothing that runs has been stopped yet."""
+        """Bytes they need together."""
         return self.need.total * self.replicas
 
     @property
+    def left(self) -> int:
+        """Bytes that remain; negative where it is too little."""
+        return self.free + self.back - self.wanted
+
+    @property
     def fits(self) -> bool:
-        """Whether that is free."""
-        return self.wanted <= self.free
+        """Whether there is that much, on the cards where it has to be."""
+        return self.holds(self.need, self.replicas)
+
+    @property
+    def most(self) -> int:
+        """How many such replicas would fit."""
+        return next(n for n in range(MAX_REPLICAS, -1, -1) if self.holds(self.need, n))
+
+    def holds(self, need: Need, replicas: int) -> bool:
+        """Whether so many others would fit in the same place."""
+        if not self.cards or self.each is None:
+            return need.total * replicas <= self.free + self.back
+        return _packed(need.total, replicas, self.cards, self.each)
 
 
-def measured(need: Need | None, replicas: int, facts: TargetFacts, *, on_card: bool) -> Fit | None:
-    """What so many replicas come to on a target; None where need or room cannot be told."""
-    cards = sum(gpu.memory_free for gpu in facts.gpus) if on_card else 0
-    free = cards or facts.memory_free
-    if need is None or not replicas or free is None:
-        return None
-    return Fit(need, replicas, free, on_card=bool(cards))
+def _packed(total: int, replicas: int, cards: tuple[int, ...], each: int) -> bool:
+    """Each replica takes an even share of the `each` cards with the most left. For replicas of one
+    size no other order places more."""
+    share, left = -(-total // each), list(cards)
+    for _ in range(replicas):
+        left.sort(reverse=True)
+        if len(left) < each or left[each - 1] < share:
+            return False
+        left[:each] = [free - share for free in left[:each]]
+    return True

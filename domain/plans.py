@@ -29,6 +29,15 @@ class StepKind(StrEnum):
     """Clear away everything the target remembers of the service, logs included."""
 
 
+class Strategy(StrEnum):
+    """In which order old replicas make way for new ones."""
+
+    ROLLING = "rolling"
+    """Each new one serves before an old one is stopped."""
+    RECREATE = "recreate"
+    """Old ones are stopped first: for where both do not fit at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step, on one replica where it concerns one."""
@@ -66,6 +75,9 @@ class Plan:
     """Whether what it starts fits, where that can be told."""
     whole: tuple[Step, ...] | None = None
     """All steps of the plan this one was cut from; None for a plan that was not cut."""
+    strategy: Strategy = Strategy.ROLLING
+    why: str = ""
+    """Why the strategy is not the usual one, for a sentence."""
 
     @property
     def wanted(self) -> frozenset[ReplicaId]:

@@ -7,14 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import structlog
+
 from deployers.protocol import Deployer
 from domain.clock import Clock
 from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
 from domain.operations import Operation
 from domain.plans import StepKind
-from domain.progress import Report
+from domain.progress import Progress, Report
 from domain.readiness import FirstToken
 from domain.services import ServiceSpec
+from domain.terms import Terms
 from fleet.cancellations import Cancellations
 from fleet.claims import UNTOUCHED, Claims
 from fleet.course import Course
@@ -26,6 +29,8 @@ from fleet.store.database import Store
 from fleet.store.services import Wanted
 from fleet.survey import Survey
 from inference.endpoints import Endpoints
+
+log = structlog.get_logger()
 
 Measure = Callable[[str, str], Awaitable[FirstToken | None]]
 """(base URL, model name) -> how fast it answers; None when it does not."""
@@ -87,6 +92,7 @@ class Fleet:
         remove: bool = False,
         repair: bool = False,
         plan: Rollout | None = None,
+        terms: Terms | None = None,
     ) -> Outcome:
         """Make a service what `decide` says, or leave it as it was.
 
@@ -98,16 +104,20 @@ class Fleet:
         service became something else since and nobody approved that plan.
 
         What somebody else locked is left alone, but for a `repair`: raises Busy with whose lock it
-        is. Raises NotApproved for a no. A failure, or a cancellation, raises its OpsError once what
-        ran before runs again, and `standing` says so.
+        is. What does not fit, or would not serve for a while, is refused unless the `terms` say
+        otherwise: raises DoesNotFit or Interrupts. Raises NotApproved for a no. A failure, or a
+        cancellation, raises its OpsError once what ran before runs again, and `standing` says so.
         """
+        terms = terms or Terms()
         async with self._claims.on(name, operation, report):
             rollout = await self.planning.kept(name, operation)
             fresh = rollout is None and plan is None
             if rollout is None and plan is not None:
-                rollout = await self.planning.taken_over(plan, operation, decide)
+                rollout = await self.planning.taken_over(plan, operation, decide, terms)
             elif rollout is None:
-                planning = self.planning.made(name, operation, decide, remove=remove, repair=repair)
+                planning = self.planning.made(
+                    name, operation, decide, remove=remove, repair=repair, terms=terms
+                )
                 rollout = await self._cancellations.guard(operation.id, planning, UNTOUCHED)
             if await asking.settled(rollout):
                 return await self._make(rollout, operation, report, fresh=fresh)
@@ -118,14 +128,16 @@ class Fleet:
     async def _make(
         self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
     ) -> Outcome:
-        began = await self._begin(rollout, operation, fresh=fresh)
+        began = await self._begin(rollout, operation, report, fresh=fresh)
         if rollout.settled:
             await self._adopt(rollout.want.name)
         else:
             await self._make_true(rollout, operation, report)
         return await self._outcome(rollout, began)
 
-    async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
+    async def _begin(
+        self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
+    ) -> datetime:
         """When the rollout began, which is now unless it had before a restart.
 
         The last gate: nothing passes for which no decision is kept that grants this very plan.
@@ -141,6 +153,9 @@ class Fleet:
             return record.begun_at
         if not fresh:
             await self.planning.refuse_changed(rollout)
+            for news in await self._rollouts.tighter(rollout):  # a yes is no promise of bytes
+                log.warning("less is free", operation=operation.id, news=news)
+                report(Progress(news))
             if record.question.approval.asks:
                 await self.planning.refuse_locked(rollout, operation.sender)
         now = self._clock.now()

@@ -13,6 +13,8 @@ from domain.locks import in_the_way
 from domain.operations import Operation
 from domain.plans import Fingerprint
 from domain.services import ServiceSpec
+from domain.terms import Terms
+from fleet.fitting import Interrupts, refuse_unfit, surprises
 from fleet.rollouts import Rollout, Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -22,6 +24,10 @@ log = structlog.get_logger()
 
 Decide = Callable[[ServiceSpec | None], ServiceSpec]
 """What runs now (None for nothing) -> what should. Raises OpsError to refuse."""
+
+_USUAL = Terms()
+_REPAIR = Terms(force=True, told=True)
+"""A repair brings back what fitted before. Refusing it would leave less."""
 
 
 class Planning:
@@ -61,15 +67,25 @@ class Planning:
         return None
 
     async def made(
-        self, name: str, operation: Operation, decide: Decide, *, remove: bool, repair: bool
+        self,
+        name: str,
+        operation: Operation,
+        decide: Decide,
+        *,
+        remove: bool,
+        repair: bool,
+        terms: Terms = _USUAL,
     ) -> Rollout:
-        """Plan a change and keep the plan. Raises Busy for what somebody else locked, unless it
-        is a repair, and whatever `decide` and the targets raise."""
+        """Plan a change and keep the plan. Raises Busy for what somebody else locked, DoesNotFit
+        and Interrupts for what the terms do not let through, unless it is a repair, and whatever
+        `decide` and the targets raise."""
         before = await self._now(name)
         want = decide(before.spec if before else None)
-        rollout = await self._planned(want, before, operation, remove=remove)
+        terms = _REPAIR if repair else terms
+        rollout = await self._planned(want, before, operation, remove=remove, terms=terms)
         if not repair:
             await self.refuse_locked(rollout, operation.sender)
+            await self._refuse(rollout, terms)
         await self.keep(rollout, operation)
         return rollout
 
@@ -79,17 +95,28 @@ class Planning:
             await tx.operations.keep_rollout(operation.id, rollout.to_json())
 
     async def preview(
-        self, name: str, operation: Operation, decide: Decide, *, remove: bool = False
+        self,
+        name: str,
+        operation: Operation,
+        decide: Decide,
+        *,
+        remove: bool = False,
+        terms: Terms = _USUAL,
     ) -> Rollout:
-        """What a change would do as things are now. Nothing is kept, nobody is kept waiting."""
+        """What a change would do as things are now, also where it would be refused for its size.
+        Nothing is kept, nobody is kept waiting."""
         before = await self._now(name)
         want = decide(before.spec if before else None)
-        return await self._planned(want, before, operation, remove=remove)
+        return await self._planned(want, before, operation, remove=remove, terms=terms)
 
-    async def taken_over(self, plan: Rollout, operation: Operation, decide: Decide) -> Rollout:
+    async def taken_over(
+        self, plan: Rollout, operation: Operation, decide: Decide, terms: Terms = _USUAL
+    ) -> Rollout:
         """Make a plan that was made before this operation's own, and keep it.
 
-        Raises WorldChanged if `decide` would have it otherwise by now, and Busy as `made` does.
+        Raises WorldChanged if `decide` would have it otherwise by now, and Busy and DoesNotFit as
+        `made` does, going by what was free when it was planned. Who has it applied was told when
+        it does not serve.
         """
         before = await self._now(plan.want.name)
         if decide(before.spec if before else None) != plan.want:
@@ -97,6 +124,7 @@ class Planning:
             raise WorldChanged(f"since this was planned, {news}", hint=_AGAIN)
         rollout = plan.by(operation.id)
         await self.refuse_locked(rollout, operation.sender)
+        refuse_unfit(rollout, terms)
         await self.keep(rollout, operation)
         return rollout
 
@@ -124,6 +152,11 @@ class Planning:
         if news:
             raise WorldChanged(f"since this was planned, {'; '.join(news)}", hint=_AGAIN)
 
+    async def _refuse(self, rollout: Rollout, terms: Terms) -> None:
+        refuse_unfit(rollout, terms)
+        if surprises(rollout, terms):
+            raise Interrupts(rollout, await self.lately(rollout.want.name))
+
     async def _news(self, rollout: Rollout) -> list[str]:
         name, before = rollout.want.name, rollout.before
         now = await self._now(name)
@@ -142,7 +175,13 @@ class Planning:
             return await tx.services.get(name)
 
     async def _planned(
-        self, want: ServiceSpec, now: Wanted | None, operation: Operation, *, remove: bool
+        self,
+        want: ServiceSpec,
+        now: Wanted | None,
+        operation: Operation,
+        *,
+        remove: bool,
+        terms: Terms,
     ) -> Rollout:
         before = now.spec if now else None
         targets = [placement.target for placement in want.placements]
@@ -158,7 +197,7 @@ class Planning:
             if target not in self._deployers:
                 log.warning("left alone", service=want.name, target=target, why="not configured")
                 continue
-            plan = await self._rollouts.plan(want, target, operation.id)
+            plan = await self._rollouts.plan(want, target, operation.id, before, terms)
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,14 +14,18 @@ import structlog
 from pydantic import TypeAdapter
 
 from deployers.protocol import Deployer
+from deployers.steps import stop_first
 from domain.errors import OpsError, Refused, Unreachable
-from domain.fit import measured
-from domain.plans import Plan, Step, StepKind
+from domain.fit import Need
+from domain.moments import again, measured
+from domain.plans import Plan, Step, StepKind, Strategy
 from domain.progress import Progress, Report
-from domain.replicas import Observed
+from domain.replicas import Observed, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
+from domain.terms import Terms
 from fleet.course import Course
 from fleet.deadlines import PATIENCE, Hearing, LeftAlone, unanswered
+from fleet.strategies import chosen, same_port, too_few_cards
 from inference.endpoints import Endpoints
 
 
@@ -70,6 +76,9 @@ _ROLLOUT = TypeAdapter(Rollout)
 
 log = structlog.get_logger()
 
+_LOOK = 5.0
+"""Seconds a target gets to tell what is free by now."""
+
 
 class Rollouts:
     """Carries out rollouts. Holds no state: all of it is on the targets."""
@@ -86,16 +95,55 @@ class Rollouts:
         self._patience = patience
         self._hearing = Hearing(left, patience)
 
-    async def plan(self, want: ServiceSpec, target: str, operation: str) -> Plan:
-        """Ask one target how it would get there. Raises Unreachable or Unsupported."""
+    async def plan(
+        self,
+        want: ServiceSpec,
+        target: str,
+        operation: str,
+        before: ServiceSpec | None = None,
+        terms: Terms | None = None,
+    ) -> Plan:
+        """Ask one target how it would get there, from what it was `before`, in the order that its
+        memory and ports allow. Raises Unreachable or Unsupported."""
+        plan, facts = await self._asked(want, target, operation)
+        if not plan.started:
+            return plan
+        deployer = self._deployers[target]
+        need = await deployer.need(want)
+        old = await deployer.need(before) if before and plan.stopped else None
+        gives = _given_back(plan, before, old)
+        clash = same_port(want, before)
+        if clash is None and need is None:
+            clash = too_few_cards(want, before, facts)
+        return chosen(
+            plan, terms or Terms(), clash, lambda each: measured(each, need, facts, gives)
+        )
+
+    async def tighter(self, rollout: Rollout) -> list[str]:
+        """What fitted when it was planned and would not now, a sentence for each target. For a
+        rollout of which nothing was carried out yet. Raises nothing."""
+        news = []
+        for plan in rollout.plans:
+            if plan.fit is None or not plan.fit.fits:
+                continue
+            with suppress(TimeoutError, OpsError):
+                async with asyncio.timeout(_LOOK):
+                    now = again(plan.fit, await self._deployers[plan.target].inspect())
+                if not now.fits:
+                    news.append(
+                        f"less is free on {plan.target} than when this was planned: "
+                        f"{now.free / 1e9:.1f} GB, and it takes {now.wanted / 1e9:.1f} GB"
+                    )
+        return news
+
+    async def _asked(
+        self, want: ServiceSpec, target: str, operation: str
+    ) -> tuple[Plan, TargetFacts]:
         deployer = self._deployers[target]
         facts = await deployer.inspect()
         if not facts.reachable:
             raise Unreachable(f"{target} cannot be used: {facts.note}")
-        plan = deployer.plan(want, await deployer.observe(want.name), facts, operation)
-        need = await deployer.need(want) if plan.started else None
-        fit = measured(need, len(plan.started), facts, on_card=want.gpu != "none")
-        return replace(plan, fit=fit)
+        return deployer.plan(want, await deployer.observe(want.name), facts, operation), facts
 
     async def carry_out(self, rollout: Rollout, report: Report, course: Course) -> None:
         """Do every step in order; steps done before a restart are found done.
@@ -135,7 +183,7 @@ class Rollouts:
         operation = rollout.plans[0].operation
 
         async def put_back(report: Report) -> None:
-            plan = await self.plan(goal, target, operation)
+            plan = await self._way_back(rollout, goal, target, operation)
             for step in plan.steps:
                 if step.kind is not StepKind.VERIFY:
                     report(Progress(f"put back: {step}", replica=_name(step)))
@@ -148,6 +196,15 @@ class Rollouts:
         except OpsError as error:
             return [f"{target} could not be put back: {error.summary}."]
         return []
+
+    async def _way_back(
+        self, rollout: Rollout, goal: ServiceSpec, target: str, operation: str
+    ) -> Plan:
+        """Where old and new had no room side by side on the way there, they have none on the way
+        back. Nothing else is measured: what ran before did fit."""
+        plan, _ = await self._asked(goal, target, operation)
+        first = any(p.target == target and p.strategy is Strategy.RECREATE for p in rollout.plans)
+        return stop_first(plan, "as on the way there", every=True) if first else plan
 
     async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
         deployer = self._deployers[plan.target]
@@ -185,6 +242,13 @@ class Rollouts:
         if rollout.before == rollout.want:
             return f"{count} replicas serve."
         return f"The version before ({rollout.before.revision}) serves, {count}."
+
+
+def _given_back(plan: Plan, before: ServiceSpec | None, old: Need | None) -> dict[ReplicaId, int]:
+    """What each stopped replica of the version before gives back; others are not counted on."""
+    if before is None or old is None:
+        return {}
+    return {each: old.total for each in plan.stopped if each.revision == before.revision}
 
 
 async def _look(deployer: Deployer, name: str, _: Report) -> Observed:

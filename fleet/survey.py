@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deployers.protocol import Deployer, LogLine
@@ -12,6 +12,7 @@ from domain.errors import OpsError, UnknownName, Unreachable
 from domain.made_of import MadeOf
 from domain.replicas import Observed, Phase, Replica, TargetFacts
 from domain.services import ServiceSpec
+from fleet.candidates import Candidate, candidates
 from fleet.claims import Claim, Claims
 from fleet.resolving import foreseen
 from fleet.store.database import Store
@@ -118,6 +119,24 @@ class Survey:
     async def foreseen(self, want: ServiceSpec) -> MadeOf:
         """What a service would be made of if it were started now; empty where nobody can tell."""
         return await foreseen(self._deployers, want)
+
+    async def candidates(self, want: ServiceSpec, targets: Iterable[str]) -> list[Candidate]:
+        """What a service would come to on each of the targets. Raises nothing: a target that
+        cannot, or does not answer in time, says why."""
+        return await candidates(self._deployers, want, targets)
+
+    async def neighbours(self, name: str, target: str) -> list[tuple[str, int]]:
+        """The other services on a target, with the bytes that stopping each would give back there,
+        where that can be told."""
+        async with self._store.transaction() as tx:
+            others = [w.spec for w in await tx.services.all() if w.spec.name != name]
+        found = []
+        for spec in others:
+            count = spec.replicas_on(target)
+            need = await self._deployers[target].need(spec) if count else None
+            if need is not None:
+                found.append((spec.name, need.total * count))
+        return found
 
     def holder(self, name: str) -> str | None:
         """The operation that is changing a service right now."""

@@ -24,6 +24,28 @@ _SCALARS = {
     11: "q",
     12: "d",
 }
+_FILE_TYPES = {
+    0: "F32",
+    1: "F16",
+    2: "Q4_0",
+    3: "Q4_1",
+    7: "Q8_0",
+    8: "Q5_0",
+    9: "Q5_1",
+    10: "Q2_K",
+    11: "Q3_K_S",
+    12: "Q3_K_M",
+    13: "Q3_K_L",
+    14: "Q4_K_S",
+    15: "Q4_K_M",
+    16: "Q5_K_S",
+    17: "Q5_K_M",
+    18: "Q6_K",
+    25: "IQ4_NL",
+    30: "IQ4_XS",
+    32: "BF16",
+}
+"""`general.file_type`: the ones of llama.cpp's `llama_ftype` that are common."""
 _LONGEST_KEY = 65_535
 _LONGEST_TEXT = 1 << 26
 _MOST_KEYS = 1 << 16
@@ -40,6 +62,8 @@ class Header:
     """Bytes of keys and values one token takes, in 16-bit floats."""
     buffers_per_token: int | None = None
     """Bytes of results one token of a batch takes, in 32-bit floats."""
+    quantisation: str | None = None
+    """How most of its weights are kept: `Q4_K_M`."""
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -79,7 +103,8 @@ def _header(found: dict[str, Any]) -> Header:
 
     vocabulary, embedding = found.get(_VOCABULARY), number("embedding_length")
     buffers = 4 * (vocabulary + embedding) if vocabulary and embedding else None
-    return Header(name, number("context_length"), _cache(number), buffers)
+    kept = _FILE_TYPES.get(found.get("general.file_type", -1))
+    return Header(name, number("context_length"), _cache(number), buffers, kept)
 
 
 def _cache(number: Callable[[str], int | None]) -> int | None:

@@ -24,11 +24,21 @@ from domain.sources import Source
 _CHUNK = 1 << 20
 _TRIES = 5
 _HOPS = 8
+_GLANCE = aiohttp.ClientTimeout(total=8, sock_connect=4)
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
 
 
 class Dropped(Exception):
     """The connection ended early; what came is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first bytes of a file that is not here."""
+
+    data: bytes
+    size: int | None
+    """Of the whole file, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,27 @@ class Hub:
                 checksums.note(place, known, identity(part))  # which moving it does not change
                 part.replace(place)
                 parts.forget(part)
+
+    async def beginning(self, source: Source, count: int) -> Beginning:
+        """The first bytes of a file, `count` of them or all there are, and its size.
+
+        Raises Refused and Unreachable as `download` does, but gives up within seconds: nothing is
+        tried twice.
+        """
+        ask = {"Range": f"bytes=0-{count - 1}"}
+        try:
+            async with aiohttp.ClientSession(
+                timeout=_GLANCE, trust_env=True, auto_decompress=False
+            ) as session:
+                async with self._following(session, "HEAD", source, {}, to_cdn=False) as first:
+                    explain(first, source, has_token=self.token is not None)
+                    remote = _remote(first)
+                async with self._following(session, "GET", source, ask, to_cdn=True) as answer:
+                    if answer.status >= 400:
+                        raise Dropped(f"{answer.url.host} answered {answer.status}")
+                    return Beginning(await _first(answer, count), _size(answer) or remote.size)
+        except (Dropped, aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(source, error) from error
 
     async def _persist(self, source: Source, part: Path, tell: Tell) -> Known:
         failures = 0
@@ -171,3 +202,17 @@ def _remote(first: aiohttp.ClientResponse) -> Remote:
 def _continues(answer: aiohttp.ClientResponse, have: int) -> bool:
     given = answer.headers.get("Content-Range", "")
     return answer.status == 206 and given.startswith(f"bytes {have}-")
+
+
+async def _first(answer: aiohttp.ClientResponse, count: int) -> bytes:
+    """So many bytes of an answer, which is the whole file where ranges are not known."""
+    data = b""
+    while len(data) < count and (chunk := await answer.content.read(count - len(data))):
+        data += chunk
+    return data
+
+
+def _size(answer: aiohttp.ClientResponse) -> int | None:
+    """Of the whole file: `Content-Range: bytes 0-1023/4096`."""
+    total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isascii() and total.isdigit() else None

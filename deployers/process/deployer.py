@@ -19,7 +19,7 @@ from deployers.process.diagnosis import diagnose
 from deployers.process.records import Folder, Record, Taken, folders
 from deployers.process.waiting import Waiting
 from deployers.process.weights import Models
-from deployers.protocol import Capabilities, Kind, LogLine, Tools
+from deployers.protocol import Capabilities, Kind, LogLine, Stocked, Tools
 from domain.errors import OpsError, Refused, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
 from domain.made_of import MadeOf
@@ -73,8 +73,8 @@ class ProcessDeployer:
         return steps.rolling(want, have, operation, warnings)
 
     async def need(self, want: ServiceSpec) -> Need | None:
-        """What the model's header comes to, once the file is here."""
-        model = self._models.known(want.source)
+        """What the model's header comes to, be the file here or at its hub."""
+        model = await self._models.foreseen(want.source)
         return launch.need(want, model) if model else None
 
     async def apply(self, plan: Plan, report: Report) -> None:
@@ -106,6 +106,10 @@ class ProcessDeployer:
             return provenance.of_file(path, known)
         except (OpsError, OSError):
             return ()
+
+    async def stock(self, want: ServiceSpec) -> Stocked:
+        """Whether the model file is on this machine."""
+        return await self._models.stock(want.source)
 
     async def aclose(self) -> None:
         """Let go of the processes; they go on serving."""

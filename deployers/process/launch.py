@@ -17,7 +17,7 @@ _PROGRAM = Path(__file__).with_name("serve_gguf.py")
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A GGUF file that is on this machine."""
+    """A GGUF file that is on this machine, or is to be fetched to it."""
 
     path: Path
     size: int
@@ -27,6 +27,7 @@ class ModelFile:
     cache_per_token: int | None = None
     buffers_per_token: int | None = None
     """Bytes, as in `gguf.Header`."""
+    quantisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,14 @@ def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
     tuned = tuning(spec)
     tokens = _tokens(spec, model, tuned)
     overhead = _ENGINE + tuned.batch * model.buffers_per_token
-    return Need(model.size, tokens * model.cache_per_token, overhead, tokens)
+    return Need(
+        model.size,
+        tokens * model.cache_per_token,
+        overhead,
+        tokens,
+        tuned.parallel,
+        model.quantisation,
+    )
 
 
 def _tokens(spec: ServiceSpec, model: ModelFile, tuned: Tuning) -> int:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from deployers.models.bundled import bundled
 from deployers.models.checksums import Checksums
 from deployers.models.gguf import MAGIC, Header, read_header
+from deployers.models.glances import Glances
 from deployers.models.hub import Hub
 from deployers.models.transfer import Tell
 from deployers.process.launch import ModelFile
-from domain.errors import Refused, Unsupported
+from deployers.protocol import Stocked
+from domain.errors import OpsError, Refused, Unsupported
+from domain.proposals import quantisation
 from domain.sources import Source
 
 _ELSEWHERE = {
@@ -55,6 +58,10 @@ class Models:
 
     directory: Path
     hub: Hub
+    glances: Glances = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "glances", Glances(self.hub))
 
     @property
     def checksums(self) -> Checksums:
@@ -76,9 +83,7 @@ class Models:
         """The file a replica is to serve, with what its header says. Raises Refused."""
         path = self._place(source)
         _check_file(path)
-        said = _header(path)
-        size, cache, buffers = path.stat().st_size, said.cache_per_token, said.buffers_per_token
-        return ModelFile(path, size, said.context, cache, buffers)
+        return _model(path, path.stat().st_size, _header(path))
 
     def known(self, source: Source) -> ModelFile | None:
         """The file as `find` has it; None while it is not here or no model."""
@@ -86,6 +91,28 @@ class Models:
             return self.find(source)
         except (Refused, Unsupported):
             return None
+
+    async def foreseen(self, source: Source) -> ModelFile | None:
+        """The file as it is here or, where it has to be fetched, as its hub has it. None for what
+        is not to be had, or of which the hub does not tell the size."""
+        if model := self.known(source):
+            return model
+        try:
+            there = await self.glances.at(source) if source.scheme == "hf" else None
+            path = self._place(source)
+        except OpsError:
+            return None
+        return _model(path, there.size, there.header) if there and there.size else None
+
+    async def stock(self, source: Source) -> Stocked:
+        """Whether the file is here, how large it is, and what keeps it from being fetched."""
+        try:
+            if source.scheme == "hf" and not self._place(source).exists():
+                there = await self.glances.at(source)
+                return Stocked(here=False, size=there.size)
+            return Stocked(here=True, size=self.find(source).size)
+        except OpsError as error:
+            return Stocked(here=False, trouble=error.summary)
 
     def _place(self, source: Source) -> Path:
         check(source)
@@ -95,6 +122,11 @@ class Models:
             return Path(source.location)
         revision = (source.revision or "main").replace("/", "--")
         return self.directory / "hf" / source.repository / revision / str(source.file)
+
+
+def _model(path: Path, size: int, said: Header) -> ModelFile:
+    kept = said.quantisation or quantisation(path.name)
+    return ModelFile(path, size, said.context, said.cache_per_token, said.buffers_per_token, kept)
 
 
 def _header(path: Path) -> Header:

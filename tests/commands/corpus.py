@@ -9,7 +9,7 @@ from commands.logs import Logs
 from commands.ops import Cancel, Ops
 from commands.scale import Scale
 from commands.status import Status
-from commands.stop import Named
+from commands.stop import Named, Restart
 from commands.targets import Targets
 from domain.sources import Source
 
@@ -56,7 +56,7 @@ UNDERSTOOD = [
     ("logs tiny –tail 5", Logs("tiny", 5)),
     ("logs tiny --tail 1 --tail 2", Logs("tiny", 2)),
     ("stop tiny", Named("tiny")),
-    ("restart tiny", Named("tiny")),
+    ("restart tiny", Restart("tiny")),
     ("remove tiny", Named("tiny")),
     ("repair tiny", Named("tiny")),
     ("expire tiny", Named("tiny")),

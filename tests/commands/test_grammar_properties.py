@@ -37,6 +37,7 @@ SAMPLES = {
     "T[:N],...": "eu:2,us",
     "ENGINE": "llamacpp",
     "auto|none|N": "auto",
+    "rolling|recreate": "recreate",
     "N": "2",
     "REPLICAS": "2",
     "TOKENS": "4096",

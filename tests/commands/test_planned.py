@@ -4,7 +4,8 @@ import pytest
 
 from commands.planned import differences, fitting, moves, plan_blocks, planned, serving
 from commands.replies import plain
-from domain.fit import Fit, Need, measured
+from domain.fit import Fit, Need
+from domain.moments import measured
 from domain.plans import Fingerprint, Plan, Step, StepKind
 from domain.replicas import Gpu, ReplicaId, TargetFacts
 from domain.services import Placement
@@ -110,7 +111,7 @@ CARD = Gpu("a card", 24_000_000_000, 20_000_000_000)
             1_000_000_000,
             (),
             False,
-            "May not fit on a: 2 × (400.0 MB weights + 50.0 MB for 8192 tokens + 300.0 MB engine) "
+            "Does not fit on a: 2 × (400.0 MB weights + 50.0 MB for 8192 tokens + 300.0 MB engine) "
             "= 1.5 GB of 1.0 GB free memory",
         ),
         (
@@ -125,7 +126,9 @@ CARD = Gpu("a card", 24_000_000_000, 20_000_000_000)
 )
 def test_whether_it_fits_is_shown_as_a_sum(replicas, free, cards, on_card, told):
     facts = TargetFacts("a", "process", True, memory_free=free, gpus=cards)
-    fit = measured(NEED, replicas, facts, on_card=on_card)
+    want = OLD.model_copy(update={"gpu": "auto" if on_card else "none"})
+    [plan] = rollout(*[START] * replicas, want=want).plans
+    fit = measured(plan, NEED, facts)
     assert isinstance(fit, Fit)
     assert fitting("a", fit) == told
 
@@ -135,7 +138,8 @@ def test_whether_it_fits_is_shown_as_a_sum(replicas, free, cards, on_card, told)
 )
 def test_what_cannot_be_told_is_left_out(need, replicas, free):
     facts = TargetFacts("a", "process", True, memory_free=free)
-    assert measured(need, replicas, facts, on_card=False) is None
+    [plan] = rollout(*[START] * replicas).plans
+    assert measured(plan, need, facts) is None
 
 
 def test_how_long_the_latest_change_took_is_told():

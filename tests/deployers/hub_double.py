@@ -80,19 +80,20 @@ class HubDouble:
         self._note("cdn", request)
         if request.raw_path != "/blob?signature=a%2Fb":
             return web.Response(status=403)
-        start = 0
+        start, end = 0, len(self.content)
         wanted = request.headers.get("Range")
+        partly = bool(wanted and self.ranges)
         if wanted and self.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(end, int(last) + 1) if last else end
             if start >= len(self.content):
                 return web.Response(status=416)
-        body = self.content[start:]
-        answer = web.StreamResponse(status=206 if start else 200)
+        body = self.content[start:end]
+        answer = web.StreamResponse(status=206 if partly else 200)
         answer.content_length = len(body)
         answer.headers["ETag"] = '"not-the-sha256-but-some-multipart-md5-7"'
-        if start:
-            end = len(self.content)
-            answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{end}"
+        if partly:
+            answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(self.content)}"
         await answer.prepare(request)
         if self.drop_after:
             await answer.write(body[: self.drop_after.pop(0)])

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployers.steps import rolling
-from domain.plans import Fingerprint, Plan, Step, StepKind
+from deployers.steps import rolling, stop_first
+from domain.plans import Fingerprint, Plan, Step, StepKind, Strategy
 from domain.replicas import Observed, Phase, Replica, ReplicaId
 from domain.services import Placement, ServiceSpec
 from domain.sources import Source
@@ -163,3 +163,49 @@ def test_never_fewer_serve_than_did_or_than_are_wanted(count, world):
         if step.kind is DRAIN:
             serving.discard(step.replica)
         assert len(serving) >= least
+
+
+def reordered(replicas, phases, **how):
+    plan = stop_first(rolling(want(replicas), holding(phases), "op"), "it is full", **how)
+    return plan, [(s.kind, s.replica) if s.replica else (s.kind,) for s in plan.steps]
+
+
+def up(replica):
+    return [(START, replica), (WAIT, replica), (ADMIT, replica)]
+
+
+def down(replica):
+    return [(DRAIN, replica), (STOP, replica)]
+
+
+def test_the_old_may_stop_first_one_after_the_other():
+    plan, steps = reordered(2, {OLD: Phase.READY, OLDER: Phase.READY})
+    assert steps == [(PREFETCH,), *down(OLDER), *up(A), *down(OLD), *up(B), (VERIFY,)]
+    assert (plan.strategy, plan.why) == (Strategy.RECREATE, "it is full")
+
+
+def test_or_all_of_them_before_the_first_start():
+    _, steps = reordered(1, {OLD: Phase.READY, OLDER: Phase.READY}, every=True)
+    assert steps == [(PREFETCH,), *down(OLDER), *down(OLD), *up(A), (VERIFY,)]
+
+
+def test_what_runs_as_wanted_stays_while_the_others_are_replaced():
+    _, steps = reordered(2, {A: Phase.READY, OLD: Phase.READY})
+    assert steps == [(PREFETCH,), (WAIT, A), (ADMIT, A), *down(OLD), *up(B), (VERIFY,)]
+
+
+@given(
+    st.integers(0, 3),
+    st.dictionaries(st.sampled_from([A, B, C, OLD, OLDER]), st.sampled_from(list(Phase))),
+    st.booleans(),
+)
+def test_another_order_leaves_no_step_out_and_ends_alike(replicas, phases, every):
+    before = rolling(want(replicas), holding(phases), "op")
+    after = stop_first(before, "it is full", every=every)
+    assert sorted(map(str, after.steps)) == sorted(map(str, before.steps))
+    assert (after.started, after.stopped, after.wanted) == (
+        before.started,
+        before.stopped,
+        before.wanted,
+    )
+    assert after.steps[-1] == Step(VERIFY)
