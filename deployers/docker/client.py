@@ -66,6 +66,17 @@ def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
     return config
 
 
+def errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> dict[str, Any]:
+    """The same of a container that does one thing and goes away by itself when it is done."""
+    config: dict[str, Any] = client.create_host_config(
+        mounts=bindings(mounts),
+        auto_remove=True,
+        log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
+        security_opt=["no-new-privileges"],
+    )
+    return config
+
+
 def bindings(mounts: Iterable[shelf.Mount]) -> list[Mount]:
     """Mounts as the engine takes them. Not as `-v`: that makes a missing folder of the host."""
     return [Mount(m.target, m.source, type=m.kind, read_only=m.read_only) for m in mounts]

@@ -15,7 +15,7 @@ from deployers.docker.looking import Seen, seen
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Readiness, Waiting
 from deployers.engines.presets import presets
-from deployers.protocol import Capabilities, LogLine
+from deployers.protocol import Capabilities, LogLine, Stocked
 from domain.clock import Clock
 from domain.errors import Refused, TargetError, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
@@ -85,8 +85,8 @@ class DockerDeployer:
         return steps.rolling(want, have, operation, warnings if choice.why else ())
 
     async def need(self, want: ServiceSpec) -> Need | None:
-        """Not told yet."""
-        return None
+        """What the model's header comes to, be the file on that host or at its hub."""
+        return await self._starting.need(want)
 
     async def apply(self, plan: Plan, report: Report) -> None:
         """Walk the plan's steps; each looks first whether it is done already."""
@@ -115,6 +115,10 @@ class DockerDeployer:
             return await self._starting.foresee(want)
         except (TargetError, Unsupported):
             return ()
+
+    async def stock(self, want: ServiceSpec) -> Stocked:
+        """Whether the model file is on that host. Of what an engine fetches nothing is known."""
+        return await self._starting.models.stock(want.source)
 
     async def aclose(self) -> None:
         """Let go of the engine; the containers go on serving."""
