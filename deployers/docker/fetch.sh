@@ -75,7 +75,8 @@ receive() {
     (while sleep 1; do say part "$(size_of "$part")" "${size:-?}"; done) &
     telling=$!
     say part "$(size_of "$part")" "${size:-?}"
-    ask --location --fail --continue-at - --speed-limit 1 --speed-time 60 --output "$part" "$URL"
+    ask --location --fail --no-buffer --continue-at - --speed-limit 1 --speed-time 60 \
+        --output "$part" "$URL" # unbuffered: a kill loses nothing, and what is told is so
     got=$?
     kill "$telling"
     say part "$(size_of "$part")" "${size:-?}"

@@ -101,6 +101,8 @@ class Models:
         try:
             if found := await self._somehow(source):
                 return found
+            if source.scheme == "tiny":
+                return await asyncio.to_thread(_bundled, source)
             there = await self._glances().at(source) if _of_hub(source) else None
         except OpsError:
             return None
@@ -192,6 +194,12 @@ def _named(header: Header, source: Source) -> Header:
 
 def _of_hub(source: Source) -> bool:
     return source.scheme == "hf" and source.file is not None
+
+
+def _bundled(source: Source) -> Found:
+    place = bundled(source)
+    with place.open("rb") as file:
+        return Found(source, place.stat().st_size, read_header(file))
 
 
 async def _header(place: Place, path: str) -> Header:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deployers.protocol import Stocked
 from domain.errors import Refused, Unreachable
 from domain.plans import Plan, StepKind
 from domain.progress import Progress
@@ -106,7 +107,7 @@ async def test_a_second_replica_on_a_warm_host_fetches_nothing(house: Warehouse)
     await bring(deployer, house.spec())
     before = list(house.hub.seen)
 
-    await bring(deployer, house.spec(2))
+    await bring(deployer, house.spec(replicas=2))
 
     assert house.hub.seen == before
 
@@ -231,9 +232,22 @@ _EMPTY_TAR = bytes(10_240)
 
 async def test_a_full_disk_is_told_before_the_first_byte_where_the_size_is_known(house: Warehouse):
     small_volume(house, "1m")
-    with pytest.raises(Refused, match=r"the disk is too small: 1\.56 MB to fetch, 1\.05 MB free"):
+    with pytest.raises(Refused, match=r"the disk is too small: 1\.56 MB to fetch, 1[^ ]+ MB free"):
         await prefetch(house)
     assert house.asked == []
+
+
+async def test_a_disk_that_fills_up_meanwhile_is_told_and_the_part_kept(house: Warehouse):
+    small_volume(house, "2m")
+    house.hub.gate = asyncio.Event()
+    news: list[Progress] = []
+    fetching = asyncio.create_task(prefetch(house, news.append))
+    await until(news, "721 kB of")
+    (house.folder / "ballast").write_bytes(bytes(1 << 20))
+    house.hub.gate.set()
+    with pytest.raises(Refused, match="the disk is full in that host's volume"):
+        await fetching
+    assert house.errands() == []
 
 
 def small_volume(house: Warehouse, size: str) -> None:
@@ -297,6 +311,38 @@ async def test_what_it_takes_is_known_once_it_is_there(house: Warehouse):
     assert need is not None
     assert need.weights == len(CONTENT)
     assert need == await deployer.need(house.spec("tiny://ops"))
+
+
+async def test_what_it_takes_is_known_before_it_is_there(house: Warehouse):
+    deployer = house.open()
+    assert await deployer.stock(house.spec()) == Stocked(here=False, size=len(CONTENT))
+    before = await deployer.need(house.spec())
+    await prefetch(house)
+
+    assert before is not None
+    assert before == await deployer.need(house.spec())
+    assert await deployer.stock(house.spec()) == Stocked(here=True, size=len(CONTENT))
+
+
+async def test_what_is_not_to_be_had_has_no_need_and_says_why(house: Warehouse):
+    house.hub.error = (401, "GatedRepo")
+    deployer = house.open()
+    assert await deployer.need(house.spec()) is None
+    assert "is gated" in (await deployer.stock(house.spec())).trouble
+    missing = house.spec("path:/no/such.gguf")
+    assert await deployer.need(missing) is None
+    assert (await deployer.stock(missing)).trouble == "there is no /no/such.gguf on that host"
+
+
+async def test_the_context_is_no_more_than_the_model_was_trained_for(house: Warehouse):
+    await bring(house.open(), house.spec(context=None, settings=(("parallel", "1"),)))
+    client = house.engine.client()
+    command = client.containers.list()[0].attrs["Config"]["Cmd"]
+    client.close()
+    assert command[command.index("--ctx-size") + 1] == str(TRAINED)
+
+
+TRAINED = 256
 
 
 async def cut(house: Warehouse, plan: Plan, count: int, how: str) -> bool:
