@@ -12,7 +12,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from deployers.docker.client import bindings, connected, errand_config, host_config
+from deployers.docker.client import bindings, connected, errand_config, host_config, memory_used
 from deployers.docker.connection import Connection, Way
 from deployers.docker.container import Container
 from deployers.docker.shelf import Mount
@@ -249,6 +249,21 @@ class Api:
 
         async for event in self._stream(begin):
             yield event
+
+    async def used(self) -> int:
+        """Bytes of memory that all containers use together, page cache left out."""
+
+        def ask(client: docker.APIClient) -> int:
+            running = client.containers()
+            said = [client.stats(each["Id"], stream=False, one_shot=True) for each in running]
+            return sum(memory_used(each) for each in said)
+
+        return await self._call(ask)
+
+    @property
+    def address(self) -> str:
+        """Of the engine, as it is configured."""
+        return self._connection.address
 
     async def cards(self) -> tuple[Gpu, ...] | None:
         """The host's graphics cards, asked beside the engine; None where that cannot be."""

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from deployers import memory
 from domain.replicas import Gpu, TargetFacts
 
 INSTALL = "pip install 'gantry[llamacpp]'"
@@ -35,7 +36,7 @@ async def facts(target: str, models: Path) -> TargetFacts:
         reachable=installed,
         note=note,
         cpus=cpus(),
-        memory_free=_memory_free(),
+        memory_free=memory.here(),
         disk_free=shutil.disk_usage(_nearest_existing(models)).free,
         gpus=await _gpus(),
     )
@@ -61,16 +62,6 @@ def read_gpus(text: str) -> tuple[Gpu, ...]:
         if total.isdigit() and free.isdigit():
             found.append(Gpu(name, int(total) * _MIB, int(free) * _MIB))
     return tuple(found)
-
-
-def _memory_free() -> int | None:
-    """What can be had without swapping, which is more than what is idle."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    kib = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
-    return int(kib) * 1024 if kib else None
 
 
 async def _gpus() -> tuple[Gpu, ...]:
