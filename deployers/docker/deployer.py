@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from deployers import steps
 from deployers.docker import container as labels
-from deployers.docker import facts, failures
+from deployers.docker import facts, failures, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.following import following
 from deployers.docker.looking import Seen, seen
 from deployers.docker.starting import Starting
-from deployers.docker.waiting import Readiness, Waiting
+from deployers.docker.waiting import Greeting, Readiness, Waiting
 from deployers.engines.presets import presets
 from deployers.protocol import Capabilities, LogLine, Stocked
 from domain.clock import Clock
@@ -152,13 +152,22 @@ class DockerDeployer:
     async def _wait_ready(
         self, replica: ReplicaId, want: ServiceSpec, step: Step, report: Report
     ) -> None:
-        first = await self._waiting.until_ready(replica, want.startup_budget, str(step), report)
+        first = await self._waiting.until_ready(
+            replica, want.startup_budget, str(step), report, self._greeting(want)
+        )
         text = "ready before"
         if first:
             text = f"first token after {first.seconds:.2f} s"
         if first and first.tokens_per_second:
             text += f", {first.tokens_per_second:.0f} tokens/s"
         report(Progress(str(step), str(replica), Phase.READY, 1.0, text))
+
+    def _greeting(self, want: ServiceSpec) -> Greeting | None:
+        """What an engine has to hear once it listens; None for one that is told as it starts."""
+        if want.engine != "ollama":
+            return None
+        tag = want.source.location
+        return lambda url, tell: ollama.introduce(url, tag, want.name, self._clock, tell)
 
     async def _stop(self, replica: ReplicaId, step: Step, report: Report) -> None:
         found = await self._find(replica)

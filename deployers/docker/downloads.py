@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deployers.docker.api import CONFLICT, Answer, Api, Gone
@@ -17,6 +17,7 @@ from domain.clock import Clock
 from domain.errors import Unreachable
 from domain.sources import Source
 
+DEFAULT_HUB = "https://huggingface.co"
 FETCH = "fetch"
 """The role of a container that does it."""
 
@@ -36,6 +37,12 @@ class Origin:
     image: str | None = None
     """What fetches, if not the engine's own image."""
 
+    def environment(self) -> dict[str, str]:
+        """What an engine that fetches by itself is told, in huggingface_hub's variables."""
+        told = {} if self.endpoint == DEFAULT_HUB else {"HF_ENDPOINT": self.endpoint}
+        token = self.token()
+        return {**told, "HF_TOKEN": token} if token else told
+
 
 class Downloads:
     """Fetching containers of one host: one a file, whoever asks, found again by its name.
@@ -47,6 +54,11 @@ class Downloads:
     def __init__(self, api: Api, images: Images, origin: Origin, volume: str, clock: Clock) -> None:
         self._api, self._images, self._origin, self._clock = api, images, origin, clock
         self._volume = volume
+
+    def environment(self, source: Source) -> Mapping[str, str]:
+        """What a replica needs whose engine fetches a model by itself; nothing for any other."""
+        by_itself = source.scheme == "hf" and source.file is None
+        return self._origin.environment() if by_itself else {}
 
     def order(self, source: Source, place: str) -> Order:
         """A file of the hub, for a path in the volume."""

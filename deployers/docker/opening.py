@@ -13,7 +13,7 @@ from deployers.docker.connection import Connection
 from deployers.docker.connections import connection
 from deployers.docker.container import LOOPBACK, Site
 from deployers.docker.deployer import DockerDeployer
-from deployers.docker.downloads import Downloads, Origin
+from deployers.docker.downloads import DEFAULT_HUB, Downloads, Origin
 from deployers.docker.images import Images
 from deployers.docker.shelf import Shelf
 from deployers.docker.shelves import Shelves
@@ -76,7 +76,7 @@ def token(settings: DockerTarget) -> str | None:
 
 def endpoint() -> str:
     """The hub's address, as huggingface_hub takes it from the environment."""
-    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    return os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
 
 
 def _open(name: str, settings: DockerTarget, tools: Tools) -> DockerDeployer:

@@ -114,6 +114,7 @@ class Starting:
             operation=plan.operation,
             made_of=_made_of(want, there, choice, found),
             context=found.header.context if found else None,
+            secrets=self.models.environment(want.source),
         )
         try:
             await self.api.create(wanted)

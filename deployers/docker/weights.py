@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from deployers.docker.api import Answer, Gone
@@ -83,6 +83,10 @@ class Models:
             await self._bring(source, image, tell)
         elif _of_hub(source):
             await self._download(source, image, tell)
+
+    def environment(self, source: Source) -> Mapping[str, str]:
+        """What a replica's engine needs to fetch a model by itself. Raises Refused."""
+        return self._downloads.environment(source)
 
     async def find(self, source: Source, image: str) -> Found | None:
         """A model that is there; None for one that is not, or that an engine keeps by itself."""
