@@ -23,7 +23,7 @@ FETCH = "fetch"
 
 _LOOK = 0.25
 _LINES = 10
-_TRIES = 5
+_TRIES = 20
 _NO_SHELL = ("executable file not found", "no such file or directory")
 
 
@@ -99,8 +99,11 @@ class Downloads:
                 await self._api.start(order.name)
                 return
             except Gone:
-                continue  # the one that was there has just ended
+                await self._clock.sleep(_LOOK)  # the one that was there has just gone
             except Answer as answer:
+                if answer.status == CONFLICT:  # or is just going
+                    await self._clock.sleep(_LOOK)
+                    continue
                 await self._api.remove(order.name)
                 if any(words in str(answer) for words in _NO_SHELL):
                     raise toolless("sh") from answer
@@ -110,15 +113,24 @@ class Downloads:
     async def _failed_before(self, order: Order) -> bool:
         """Whether one is there that lingers with bad news of an earlier try, or ended so."""
         try:
-            return heard(await self._api.last_words(order.name, _LINES)).word == "failed"
+            return (await self._news(order)).word == "failed"
         except Gone:
             return False
+
+    async def _news(self, order: Order) -> Heard:
+        """How far it is. Raises Gone for one that is just going, too."""
+        try:
+            return heard(await self._api.last_words(order.name, _LINES))
+        except Answer as answer:
+            if answer.status == CONFLICT:
+                raise Gone(str(answer)) from answer
+            raise
 
     async def _follow(self, order: Order, tell: Tell, *, has_token: bool) -> None:
         telling = _Telling(tell, self._clock, order)
         while True:
             try:
-                news = heard(await self._api.last_words(order.name, _LINES))
+                news = await self._news(order)
                 telling.hear(news)
                 if news.word == "failed":
                     await self._api.remove(order.name)

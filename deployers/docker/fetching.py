@@ -107,7 +107,7 @@ def heard(lines: Iterable[str]) -> Heard:
 
 def failure(news: Heard, order: Order, *, has_token: bool) -> TargetError:
     """Why a file cannot be had, in words a person can act on."""
-    kind, *rest = (*news.why, "")
+    kind, *rest = [*news.why, "", "", ""]
     source, host = order.source, URL(order.hub).host
     match kind:
         case "answered":
