@@ -107,42 +107,44 @@ def heard(lines: Iterable[str]) -> Heard:
 
 def failure(news: Heard, order: Order, *, has_token: bool) -> TargetError:
     """Why a file cannot be had, in words a person can act on."""
-    kind, *rest = [*news.why, "", "", ""]
-    source, host = order.source, URL(order.hub).host
+    kind, rest = (news.why or ("",))[0], [*news.why[1:], "", ""]
+    if kind == "answered":
+        asked = Asked(order.source, order.hub, has_token, "the target's token", _SETTING)
+        return meaning(_number(rest, 0) or 0, rest[1], asked)
+    if kind == "without":
+        return toolless(rest[0])
+    if kind == "damaged":
+        return Refused(
+            f"{order.source} came damaged: its checksum is not the one the hub names",
+            hint="deploy again to fetch it anew; if that repeats, a proxy may be changing it",
+        )
+    return _of_the_disk(kind, rest, news, order) or Unreachable(
+        f"{URL(order.hub).host} cannot be reached from that host: "
+        + _CURL.get(rest[0], news.line or "the download breaks off"),
+        hint=f"put {order.source.file} on the host and use path:/where/it/is.gguf",
+    )
+
+
+def _of_the_disk(kind: str, rest: list[str], news: Heard, order: Order) -> Refused | None:
+    where = f"that host's volume {order.volume}"
     match kind:
-        case "answered":
-            status, code = _number(rest, 0) or 0, rest[1]
-            asked = Asked(source, order.hub, has_token, "the target's token", _SETTING)
-            return meaning(status, code, asked)
         case "small":
             need, free = (in_words(_number(rest, n) or 0) for n in (0, 1))
             return Refused(
-                f"the disk is too small: {need} to fetch, {free} free in that host's volume "
-                f"{order.volume}",
+                f"the disk is too small: {need} to fetch, {free} free in {where}",
                 hint="make room there and do it again",
             )
         case "full":
             return Refused(
-                f"the disk is full in that host's volume {order.volume}",
+                f"the disk is full in {where}",
                 hint="make room there and do it again; a download goes on where it stopped",
-            )
-        case "damaged":
-            return Refused(
-                f"{source} came damaged: its checksum is not the one the hub names",
-                hint="deploy again to fetch it anew; if that repeats, a proxy may be changing it",
             )
         case "unwritable" | "unreadable":
             return Refused(
-                f"the volume {order.volume} of that host cannot be written to: {news.line}",
+                f"{where} cannot be written to: {news.line}",
                 hint="look at it with `docker volume inspect`",
             )
-        case "without":
-            return toolless(rest[0])
-    why = _CURL.get(rest[0], news.line or "the download breaks off")
-    return Unreachable(
-        f"{host} cannot be reached from that host: {why}",
-        hint=f"put {source.file} on the host and use path:/where/it/is.gguf",
-    )
+    return None
 
 
 def toolless(tool: str) -> Refused:

@@ -275,6 +275,27 @@ async def test_the_token_is_shown_to_the_hub_alone_and_stays_nowhere(
         assert not file.is_file() or CANARY.encode() not in file.read_bytes()
 
 
+async def test_a_token_does_not_outlive_the_download_where_no_bot_comes_back(
+    house: Warehouse, tmp_path: Path
+):
+    secret = tmp_path / "token"
+    secret.write_text(CANARY)
+    house.hub.token, house.hub.gate = CANARY, asyncio.Event()
+    house.stage.ours["hf_token_file"] = str(secret)
+    plan = only(await make_plan(house.open(), house.spec()), StepKind.PREFETCH)
+    assert await cut(house, plan, FIRST_BYTES, "killed")
+    assert CANARY in house.everything()
+    house.hub.gate.set()
+    await ended(house)
+
+    assert house.file.read_bytes() == CONTENT
+    assert CANARY not in house.everything()
+
+
+FIRST_BYTES = 4
+"""The report that tells of them: before it come the step, the fetching, and `0 B`."""
+
+
 async def test_while_it_runs_the_token_is_in_no_command_line(house: Warehouse, tmp_path: Path):
     secret = tmp_path / "token"
     secret.write_text(CANARY)

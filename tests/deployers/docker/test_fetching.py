@@ -6,9 +6,14 @@ import subprocess
 
 import pytest
 
+from deployers.docker.container import Site, container
 from deployers.docker.downloads import Origin
 from deployers.docker.fetching import Heard, Order, failure, heard, script
+from deployers.docker.shelf import Shelf
+from deployers.engines.presets import presets
 from domain.errors import OpsError, Refused, Unreachable
+from domain.replicas import ReplicaId
+from domain.services import ServiceSpec
 from domain.sources import parse_source
 
 SOURCE = parse_source("hf://org/model/folder/m.gguf")
@@ -115,6 +120,25 @@ def test_an_engine_that_fetches_by_itself_is_told_as_its_library_reads_it():
     assert Origin("https://huggingface.co", lambda: None).environment() == {}
     mirror = Origin("https://hub.example", lambda: "hf_secret")
     assert mirror.environment() == {"HF_ENDPOINT": "https://hub.example", "HF_TOKEN": "hf_secret"}
+
+
+def test_a_replica_whose_engine_fetches_has_the_token_in_its_environment_alone():
+    want = ServiceSpec(
+        name="qwen", source="hf://org/model", engine="vllm", env=(("HF_HOME", "/elsewhere"),)
+    )
+    made = container(
+        ReplicaId("qwen", want.revision, 0),
+        want,
+        presets()["vllm"],
+        "cuda",
+        Site(Shelf("gantry-models")),
+        image="vllm/vllm-openai:latest",
+        operation="op1",
+        secrets={"HF_TOKEN": "hf_secret", "HF_HOME": "/told"},
+    )
+    assert made.environment["HF_TOKEN"] == "hf_secret"
+    assert made.environment["HF_HOME"] == "/elsewhere"
+    assert "hf_secret" not in str(made.command) + str(made.labels)
 
 
 @pytest.mark.parametrize("shell", [["sh", "-n"], ["busybox", "sh", "-n"]])
