@@ -41,7 +41,7 @@ class TargetWord(click.ParamType[str]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Take what can be a target's name."""
-        if not _is_target(str(value)):
+        if not _fits(_TARGET, str(value)):
             self.fail(f"`{str(value)[:60]}` cannot be a target's name; `!targets` lists them")
         return str(value)
 

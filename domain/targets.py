@@ -104,7 +104,8 @@ class DockerTarget(BaseModel):
     the address that the engine is reached by."""
     images: dict[str, str] = Field({}, examples=[{"llamacpp": "registry.example.org/llama:1"}])
     """Image instead of the usual one, by engine (`llamacpp`), or by engine and hardware
-    (`llamacpp-cuda`)."""
+    (`llamacpp-cuda`). `fetch` names what models are fetched with, where the engine's own image has
+    no `sh` and `curl`."""
     registries: dict[str, RegistrySettings] = Field(
         {},
         examples=[

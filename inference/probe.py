@@ -38,7 +38,8 @@ class Prober:
         None for a server that is absent, loading, hung, refusing or serving something else.
         """
         try:
-            if model not in await list_models(self._session, url, self._timeouts):
+            listed = await list_models(self._session, url, self._timeouts)
+            if model not in listed and f"{model}:latest" not in listed:  # as Ollama writes it
                 return None
             pace = Pace(self._clock)
             await self._listen(url, _question(model, max_tokens=1), pace)

@@ -12,7 +12,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from deployers.docker.client import bindings, connected, host_config
+from deployers.docker.client import bindings, connected, errand_config, host_config, memory_used
 from deployers.docker.connection import Connection, Way
 from deployers.docker.container import Container
 from deployers.docker.shelf import Mount
@@ -60,8 +60,9 @@ class Api:
         return await self._call(lambda client: client.info())
 
     async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
-        """Every container with these labels, whatever became of it, each looked at whole."""
-        wanted = [f"{name}={value}" for name, value in labels.items()]
+        """Every container with these labels, whatever became of it, each looked at whole. ""
+        stands for any value."""
+        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
         found = await self._call(
             lambda client: client.containers(all=True, filters={"label": wanted})
         )
@@ -127,6 +128,32 @@ class Api:
                 name=name,
                 labels=labels,
                 host_config=config,
+                use_config_proxy=False,
+            )
+            return str(made["Id"])
+
+        return await self._call(make, settle=True)
+
+    async def create_errand(
+        self, name: str, image: str, script: str, environment: dict[str, str], **rest: Any
+    ) -> str:
+        """Make a container that runs a shell script, as root, and goes away when that ends.
+
+        `rest` is `mounts` and `labels`. Raises Answer.
+        """
+
+        def make(client: docker.APIClient) -> str:
+            made = client.create_container(
+                image,
+                [script],
+                name=name,
+                entrypoint=["sh", "-c"],
+                user="0:0",
+                working_dir="/",
+                environment=environment,
+                labels=rest["labels"],
+                healthcheck={"Test": ["NONE"]},
+                host_config=errand_config(client, rest["mounts"]),
                 use_config_proxy=False,
             )
             return str(made["Id"])
@@ -222,6 +249,21 @@ class Api:
 
         async for event in self._stream(begin):
             yield event
+
+    async def used(self) -> int:
+        """Bytes of memory that all containers use together, page cache left out."""
+
+        def ask(client: docker.APIClient) -> int:
+            running = client.containers()
+            said = [client.stats(each["Id"], stream=False, one_shot=True) for each in running]
+            return sum(memory_used(each) for each in said)
+
+        return await self._call(ask)
+
+    @property
+    def address(self) -> str:
+        """Of the engine, as it is configured."""
+        return self._connection.address
 
     async def cards(self) -> tuple[Gpu, ...] | None:
         """The host's graphics cards, asked beside the engine; None where that cannot be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import docker
@@ -66,6 +66,26 @@ def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
     return config
 
 
+def errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> dict[str, Any]:
+    """The same of a container that does one thing and goes away by itself when it is done."""
+    config: dict[str, Any] = client.create_host_config(
+        mounts=bindings(mounts),
+        auto_remove=True,
+        log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
+        security_opt=["no-new-privileges"],
+    )
+    return config
+
+
 def bindings(mounts: Iterable[shelf.Mount]) -> list[Mount]:
     """Mounts as the engine takes them. Not as `-v`: that makes a missing folder of the host."""
     return [Mount(m.target, m.source, type=m.kind, read_only=m.read_only) for m in mounts]
+
+
+def memory_used(stats: Mapping[str, Any]) -> int:
+    """Bytes that one container uses, as `docker stats` counts: without the page cache (cgroup v1
+    `total_inactive_file`, v2 `inactive_file`)."""
+    said = stats.get("memory_stats") or {}
+    detail = said.get("stats") or {}
+    cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    return max(0, int(said.get("usage", 0)) - int(cache))

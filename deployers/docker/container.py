@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from deployers.docker.shelf import Mount, Shelf
 from deployers.engines.preset import Engine, Hardware
@@ -18,6 +19,8 @@ PORT = "gantry.port"
 """Labels by which what runs is found and understood again."""
 
 LOOPBACK = "127.0.0.1"
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,12 @@ def container(
     operation: str,
     made_of: MadeOf = (),
     context: int | None = None,
+    secrets: Mapping[str, str] = _NOTHING,
 ) -> Container:
-    """The whole container of one replica."""
+    """The whole container of one replica.
+
+    `context` is what the model was trained for, in tokens; `secrets` go into the environment.
+    """
     weights, mounts = site.shelf.find(want.source, context)
     start = engine.start(want, weights, hardware)
     return Container(
@@ -90,7 +97,7 @@ def container(
             PORT: str(start.port),
             MADE_OF: json.dumps(made_of),
         },
-        environment={**start.environment, **dict(want.env)},
+        environment={**start.environment, **secrets, **dict(want.env)},
         mounts=mounts,
         gpus=_cards(want) if hardware == "cuda" else 0,
         shared_memory=start.shared_memory,

@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from deployers import steps
 from deployers.docker import container as labels
-from deployers.docker import facts, failures
+from deployers.docker import facts, failures, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.following import following
 from deployers.docker.looking import Seen, seen
 from deployers.docker.starting import Starting
-from deployers.docker.waiting import Readiness, Waiting
+from deployers.docker.waiting import Greeting, Readiness, Waiting
 from deployers.engines.presets import presets
-from deployers.protocol import Capabilities, LogLine
+from deployers.protocol import Capabilities, LogLine, Stocked
 from domain.clock import Clock
 from domain.errors import Refused, TargetError, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
@@ -85,8 +85,8 @@ class DockerDeployer:
         return steps.rolling(want, have, operation, warnings if choice.why else ())
 
     async def need(self, want: ServiceSpec) -> Need | None:
-        """Not told yet."""
-        return None
+        """What the model's header comes to, be the file on that host or at its hub."""
+        return await self._starting.need(want)
 
     async def apply(self, plan: Plan, report: Report) -> None:
         """Walk the plan's steps; each looks first whether it is done already."""
@@ -115,6 +115,10 @@ class DockerDeployer:
             return await self._starting.foresee(want)
         except (TargetError, Unsupported):
             return ()
+
+    async def stock(self, want: ServiceSpec) -> Stocked:
+        """Whether the model file is on that host. Of what an engine fetches nothing is known."""
+        return await self._starting.models.stock(want.source)
 
     async def aclose(self) -> None:
         """Let go of the engine; the containers go on serving."""
@@ -148,13 +152,22 @@ class DockerDeployer:
     async def _wait_ready(
         self, replica: ReplicaId, want: ServiceSpec, step: Step, report: Report
     ) -> None:
-        first = await self._waiting.until_ready(replica, want.startup_budget, str(step), report)
+        first = await self._waiting.until_ready(
+            replica, want.startup_budget, str(step), report, self._greeting(want)
+        )
         text = "ready before"
         if first:
             text = f"first token after {first.seconds:.2f} s"
         if first and first.tokens_per_second:
             text += f", {first.tokens_per_second:.0f} tokens/s"
         report(Progress(str(step), str(replica), Phase.READY, 1.0, text))
+
+    def _greeting(self, want: ServiceSpec) -> Greeting | None:
+        """What an engine has to hear once it listens; None for one that is told as it starts."""
+        if want.engine != "ollama":
+            return None
+        tag = want.source.location
+        return lambda url, tell: ollama.introduce(url, tag, want.name, self._clock, tell)
 
     async def _stop(self, replica: ReplicaId, step: Step, report: Report) -> None:
         found = await self._find(replica)

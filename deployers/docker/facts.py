@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from deployers.docker import hardware
 from deployers.docker.api import Api
+from deployers.docker.room import Room, measured
 from domain.errors import OpsError
 from domain.replicas import Gpu, TargetFacts
 
 KIND = "docker"
+
+_UNKNOWN = Room()
 
 
 async def ask(name: str, api: Api) -> TargetFacts:
@@ -19,11 +23,16 @@ async def ask(name: str, api: Api) -> TargetFacts:
         info = await api.info()
     except OpsError as error:
         return TargetFacts(name, KIND, reachable=False, note=error.summary)
-    return told(name, info, await api.cards())
+    cards, room = await asyncio.gather(
+        api.cards(), measured(api, info, local=api.address.startswith("unix:"))
+    )
+    return told(name, info, cards, room)
 
 
-def told(name: str, info: Mapping[str, Any], cards: tuple[Gpu, ...] | None) -> TargetFacts:
-    """From what `docker info` and `nvidia-smi` say. Pure.
+def told(
+    name: str, info: Mapping[str, Any], cards: tuple[Gpu, ...] | None, room: Room = _UNKNOWN
+) -> TargetFacts:
+    """From what `docker info` and `nvidia-smi` say, and what was measured. Pure.
 
     Cards that the engine cannot give to containers are none; the note tells of them.
     """
@@ -37,6 +46,8 @@ def told(name: str, info: Mapping[str, Any], cards: tuple[Gpu, ...] | None) -> T
         reachable=True,
         note=note,
         cpus=info.get("NCPU"),
+        memory_free=room.memory,
+        disk_free=room.disk,
         gpus=() if trouble else cards or (),
         no_cards=trouble,
     )

@@ -90,7 +90,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         replica = ReplicaId.parse(labels[REPLICA])
     except (KeyError, ValueError):
         return None
-    ended = _moment(state.get("FinishedAt"))
+    ended = moment(state.get("FinishedAt"))
     return Seen(
         id=container["Id"],
         replica=replica,
@@ -99,7 +99,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         exit_code=state["ExitCode"] if ended or state["ExitCode"] else None,
         out_of_memory=bool(state.get("OOMKilled")),
         error=state.get("Error", ""),
-        started=_moment(state.get("StartedAt")),
+        started=moment(state.get("StartedAt")),
         ended=ended,
         restarts=container.get("RestartCount", 0),
         served=(host.get("RestartPolicy") or {}).get("Name") == "unless-stopped",
@@ -118,8 +118,11 @@ def _port(container: Mapping[str, Any], inside: str) -> int | None:
     return next((int(each["HostPort"]) for each in bound if each.get("HostPort")), None)
 
 
-def _moment(text: str | None) -> datetime | None:
-    """RFC 3339 with nanoseconds, which are cut to microseconds; None for Go's zero time."""
+def moment(text: str | None) -> datetime | None:
+    """A time as the engine writes it, RFC 3339 with nanoseconds, which are cut to microseconds.
+
+    None for Go's zero time.
+    """
     if not text or text.startswith(_NEVER):
         return None
     whole, _, fraction = text.removesuffix("Z").partition(".")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -11,11 +13,15 @@ from deployers.docker.connection import Connection
 from deployers.docker.connections import connection
 from deployers.docker.container import LOOPBACK, Site
 from deployers.docker.deployer import DockerDeployer
+from deployers.docker.downloads import DEFAULT_HUB, Downloads, Origin
 from deployers.docker.images import Images
 from deployers.docker.shelf import Shelf
+from deployers.docker.shelves import Shelves
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Readiness
 from deployers.docker.weights import Models
+from deployers.models.glances import Glances
+from deployers.models.hub import Hub
 from deployers.protocol import Kind, ReadSecret, Tools
 from domain.targets import DockerTarget
 
@@ -28,7 +34,11 @@ def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -
     shelf = Shelf(settings.volume, settings.models_dir)
     site = Site(shelf, settings.images, published(settings))
     images = Images(api, lambda host: login(settings, host, tools.secret), tools.clock)
-    starting = Starting(api, images, Models(api, shelf), site)
+    origin = Origin(endpoint(), lambda: token(settings, tools.secret), settings.images.get("fetch"))
+    downloads = Downloads(api, images, origin, settings.volume, tools.clock)
+    glances = cache(lambda: Glances(Hub(origin.endpoint, origin.token(), tools.clock)))
+    models = Models(Shelves(api, tools.clock), shelf, downloads, glances)
+    starting = Starting(api, images, models, site)
     return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)
 
 
@@ -60,6 +70,17 @@ def login(settings: DockerTarget, host: str, read: ReadSecret) -> Mapping[str, s
         "password": password.get_secret_value(),
         "serveraddress": host,
     }
+
+
+def token(settings: DockerTarget, read: ReadSecret) -> str | None:
+    """The Hugging Face token; None if the target has none. Raises ConfigError."""
+    found = read(settings.hf_token_file, settings.hf_token_env, "the Hugging Face token")
+    return found.get_secret_value() if found else None
+
+
+def endpoint() -> str:
+    """The hub's address, as huggingface_hub takes it from the environment."""
+    return os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
 
 
 def _open(name: str, settings: DockerTarget, tools: Tools) -> DockerDeployer:

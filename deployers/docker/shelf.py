@@ -12,6 +12,9 @@ from deployers.models.bundled import bundled
 from domain.errors import Unsupported
 from domain.sources import Source
 
+ROLE = "gantry.role"
+"""The label of containers that are no replica: what they are for."""
+
 _HOST = "/host-models"
 _WINDOWS = re.compile(r"^[A-Za-z]:[\\/]")
 

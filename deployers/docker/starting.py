@@ -11,11 +11,13 @@ from deployers.docker.container import Site, container, image
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.hardware import Choice
 from deployers.docker.images import Images, Tell
-from deployers.docker.weights import Models
+from deployers.docker.weights import Found, Models
+from deployers.engines import llamacpp
 from deployers.engines.preset import Hardware
 from deployers.engines.presets import presets
 from domain import made_of
 from domain.errors import Refused, Unhealthy, Unsupported
+from domain.fit import Need
 from domain.made_of import MadeOf
 from domain.plans import Plan
 from domain.progress import Progress, Report
@@ -78,7 +80,17 @@ class Starting:
         """
         choice = await self._choice(want)
         there = await self.images.known(self.check(want, choice.hardware))
-        return await self._made_of(want, there, choice) if there else ()
+        if there is None:
+            return ()
+        return _made_of(want, there, choice, await self.models.find(want.source, there))
+
+    async def need(self, want: ServiceSpec) -> Need | None:
+        """Memory a replica would take, be its weights there or at their hub. None where that
+        cannot be told."""
+        if want.engine != "llamacpp":
+            return None
+        found = await self.models.foresee(want.source)
+        return llamacpp.need(want, found.size, found.header) if found and found.size else None
 
     async def _choice(self, want: ServiceSpec) -> Choice:
         if want.gpu == "none":
@@ -91,7 +103,7 @@ class Starting:
         want = plan.want
         tell = _telling(step, Phase.PULLING, report)
         there = await self.images.fetch(self.check(want, choice.hardware), tell)
-        made = await self._made_of(want, there, choice)
+        found = await self.models.find(want.source, there)
         wanted = container(
             replica,
             want,
@@ -100,7 +112,9 @@ class Starting:
             self.site,
             image=there,
             operation=plan.operation,
-            made_of=made,
+            made_of=_made_of(want, there, choice, found),
+            context=found.header.context if found else None,
+            secrets=self.models.environment(want.source),
         )
         try:
             await self.api.create(wanted)
@@ -120,15 +134,11 @@ class Starting:
             return _NoCard(why, str(answer))
         return Unhealthy(str(replica), diagnose(None, (), error=str(answer)))
 
-    async def _made_of(self, want: ServiceSpec, there: str, choice: Choice) -> MadeOf:
-        told = [(made_of.IMAGE, there), (made_of.HARDWARE, str(choice))]
-        if want.source.scheme in ("path", "tiny"):
-            size = await self.models.size(want.source, there)
-            told.append((made_of.FILE, str(want.source)))
-            told += [(made_of.SIZE, str(size))] if size is not None else []
-        if want.settings:
-            told.append((made_of.COMMAND, shlex.join(f"{k}={v}" for k, v in want.settings)))
-        return tuple(told)
+
+def _made_of(want: ServiceSpec, there: str, choice: Choice, found: Found | None) -> MadeOf:
+    told = (made_of.IMAGE, there), (made_of.HARDWARE, str(choice))
+    said = shlex.join(f"{k}={v}" for k, v in want.settings)
+    return (*told, *(found.made_of if found else ()), *([(made_of.COMMAND, said)] if said else []))
 
 
 class _NoCard(Exception):

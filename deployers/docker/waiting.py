@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from deployers.docker import failures
 from deployers.docker.api import Api, Gone
 from deployers.docker.connection import Connection
+from deployers.docker.diagnosis import diagnose
+from deployers.docker.images import Tell
 from deployers.docker.looking import Seen, seen
+from deployers.engines.loading import stage
 from deployers.patience import Patience
 from domain.clock import Clock
 from domain.diagnosis import gave_up
-from domain.errors import Refused, Unhealthy
+from domain.errors import Failure, Refused, Unhealthy
 from domain.progress import Progress, Report
 from domain.readiness import FirstToken, Probe
 from domain.replicas import Phase, ReplicaId
+
+Greeting = Callable[[str, Tell], Awaitable[bool]]
+"""(base URL, tell) -> whether a server has heard what it had to. False while it does not listen.
+
+Raises Refused where it will not have it."""
 
 _SHORTEST_LOOK = 0.05
 _LONGEST_LOOK = 0.5
@@ -56,16 +65,24 @@ class Waiting:
         self._api, self._readiness, self._clock = api, readiness, clock
 
     async def until_ready(
-        self, replica: ReplicaId, budget: float, step: str, report: Report
+        self,
+        replica: ReplicaId,
+        budget: float,
+        step: str,
+        report: Report,
+        greet: Greeting | None = None,
     ) -> FirstToken | None:
         """Return once the replica has given a token; None if it had already.
 
-        Raises Unhealthy as soon as it dies, or when its patience is over; it is ended then.
+        `greet` is what its engine has to hear once it listens. Raises Unhealthy as soon as it
+        dies, will not have what it hears, or its patience is over; it is ended then.
         """
         patience, look, told = Patience(budget, self._clock), _SHORTEST_LOOK, ""
         while (found := await self._look(replica)).runs:
             if found.served and self._readiness.knows(found):
                 return None
+            if greet is not None and await self._greeted(found, greet, step, report):
+                greet = None
             if first := await self._readiness.ask(found):
                 await self._api.keep_up(found.id)
                 return first
@@ -73,13 +90,26 @@ class Waiting:
             patience.sees(words)
             if patience.over:
                 raise await self._given_up(found, patience.spent)
-            line = next(iter(words), "")
+            line = words[-1] if words else ""
             if line != told:
-                told = line
-                report(Progress(step, str(replica), Phase.LOADING, text=line))
+                told, at = line, stage(line)
+                report(Progress(step, str(replica), at.phase, at.fraction, line))
             await self._clock.sleep(look)
             look = min(look * 1.5, _LONGEST_LOOK)
         raise await self.died(found)
+
+    async def _greeted(self, found: Seen, greet: Greeting, step: str, report: Report) -> bool:
+        def tell(fraction: float | None, text: str) -> None:
+            report(Progress(step, str(found.replica), Phase.DOWNLOADING, fraction, text))
+
+        endpoint = await self._readiness.endpoint(found)
+        try:
+            return await greet(endpoint, tell) if endpoint else False
+        except Refused as no:
+            failure = diagnose(None, (), error=no.summary)
+            if failure.kind == "crashed":
+                failure = Failure("model-missing", no.summary, no.hint)
+            raise await self._ended(found, failure) from no
 
     async def died(self, found: Seen) -> Unhealthy:
         """What a replica that does not run died of."""
@@ -96,7 +126,9 @@ class Waiting:
 
     async def _given_up(self, found: Seen, seconds: float) -> Unhealthy:
         log = await self._api.last_words(found.id, failures.LINES)
-        failure = gave_up(seconds, found.healthy is True, log)
+        return await self._ended(found, gave_up(seconds, found.healthy is True, log))
+
+    async def _ended(self, found: Seen, failure: Failure) -> Unhealthy:
         await failures.remember(self._api, found.id, failure)
         await self._api.stop(found.id, _AT_ONCE)
         return Unhealthy(str(found.replica), failure)

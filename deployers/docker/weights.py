@@ -1,94 +1,227 @@
-"""Having the weights on a Docker host before a replica is started."""
+"""Having the weights on a Docker host before a replica is started, and what they are."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
-from deployers.docker.api import Answer, Api, Gone
+from deployers.docker.api import Answer, Gone
 from deployers.docker.diagnosis import refusal
+from deployers.docker.downloads import Downloads
 from deployers.docker.failures import tarred
 from deployers.docker.images import Tell
 from deployers.docker.shelf import Mount, Shelf
+from deployers.docker.shelves import Place, Shelves, is_folder
 from deployers.engines.preset import WEIGHTS
 from deployers.models.bundled import bundled
-from domain.errors import Refused
+from deployers.models.checksums import Known
+from deployers.models.gguf import MAGIC, Header, read_header
+from deployers.models.glances import Glances
+from deployers.models.transfer import in_words
+from deployers.protocol import Stocked
+from domain import made_of
+from domain.errors import OpsError, Refused, Unreachable
+from domain.made_of import MadeOf
+from domain.proposals import quantisation
 from domain.sources import Source
 
-_ROLE = "gantry.role"
-_SHELF = "shelf"
+_TRIES = 5
+_GLANCE, _LOOK = 1 << 20, 32 << 20
+"""Bytes that hold nearly every header, and those that have the vocabulary first."""
+_NOTE = 1 << 12
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model that is on a host."""
+
+    source: Source
+    size: int | None
+    """Bytes; None for a folder."""
+    header: Header = field(default_factory=Header)
+    """Empty for what is not GGUF."""
+    known: Known | None = None
+    """What was found out when it was fetched."""
+
+    @property
+    def made_of(self) -> MadeOf:
+        """What is told of it, by the names in `domain/made_of.py`."""
+        known = self.known or Known("")
+        told = (
+            (made_of.FILE, str(self.source)),
+            (made_of.SIZE, "" if self.size is None else str(self.size)),
+            (made_of.SHA256, known.sha256),
+            (made_of.COMMIT, known.commit or ""),
+        )
+        return tuple((what, which) for what, which in told if which)
 
 
 class Models:
     """The models of one Docker host, in its volume and its directory."""
 
-    def __init__(self, api: Api, shelf: Shelf) -> None:
-        self._api, self._shelf = api, shelf
+    def __init__(
+        self,
+        shelves: Shelves,
+        shelf: Shelf,
+        downloads: Downloads,
+        glances: Callable[[], Glances],
+    ) -> None:
+        self._shelves, self._shelf = shelves, shelf
+        self._downloads, self._glances = downloads, glances
 
     async def fetch(self, source: Source, image: str, tell: Tell) -> None:
         """Have a model there. What an engine fetches by itself is left to it.
 
         `image` is any that is there: a container of it, which is never started, is the way in.
-        Raises Refused in words that say what to do.
+        Raises Refused or Unreachable in words that say what to do.
         """
         if source.scheme == "path":
             await self._must_be_there(source, image)
         elif source.scheme == "tiny":
             await self._bring(source, image, tell)
+        elif _of_hub(source):
+            await self._download(source, image, tell)
 
-    async def size(self, source: Source, image: str) -> int | None:
-        """Bytes of a model's file; None where it is not there, or is a folder."""
+    def environment(self, source: Source) -> Mapping[str, str]:
+        """What a replica's engine needs to fetch a model by itself. Raises Refused."""
+        return self._downloads.environment(source)
+
+    async def find(self, source: Source, image: str) -> Found | None:
+        """A model that is there; None for one that is not, or that an engine keeps by itself."""
+        if source.scheme == "ollama" or (source.scheme == "hf" and source.file is None):
+            return None
         weights, mounts = self._shelf.find(source)
         try:
-            async with self._open(image, mounts) as shelf:
-                stat, _ = await self._api.get(shelf, weights.path, 0)
+            async with self._shelves.open(image, mounts) as place:
+                return await _look(place, source, weights.path)
         except (Gone, Answer):
             return None
-        return int(stat["size"])
+
+    async def foresee(self, source: Source) -> Found | None:
+        """A model that is there or, where it is still to be fetched, as its hub has it, by what
+        the bot itself sees of the hub. None for what is not to be had."""
+        try:
+            if found := await self._somehow(source):
+                return found
+            if source.scheme == "tiny":
+                return await asyncio.to_thread(_bundled, source)
+            there = await self._glances().at(source) if _of_hub(source) else None
+        except OpsError:
+            return None
+        return Found(source, there.size, _named(there.header, source)) if there else None
+
+    async def stock(self, source: Source) -> Stocked:
+        """Whether a model is there, how large it is, and what keeps it from being fetched."""
+        try:
+            if found := await self._somehow(source):
+                return Stocked(here=True, size=found.size)
+            if _of_hub(source):
+                return Stocked(here=False, size=(await self._glances().at(source)).size)
+            if source.scheme == "tiny":
+                return Stocked(here=False, size=bundled(source).stat().st_size)
+        except OpsError as error:
+            return Stocked(here=False, trouble=error.summary)
+        missing = f"there is no {source.location} on that host"
+        return Stocked(here=False, trouble=missing if source.scheme == "path" else "")
+
+    async def _somehow(self, source: Source) -> Found | None:
+        """What is there, through whatever image is."""
+        image = await self._shelves.any_image()
+        return await self.find(source, image) if image else None
 
     async def _must_be_there(self, source: Source, image: str) -> None:
         weights, mounts = self._shelf.find(source)
         try:
-            async with self._open(image, mounts) as shelf:
-                await self._api.get(shelf, weights.path, 0)
-        except Gone as error:
+            async with self._shelves.open(image, mounts) as place:
+                there = await place.stat(weights.path)
+        except Answer as answer:
+            raise refusal(f"{source} cannot be read there", str(answer)) from answer
+        if there is None:
             raise Refused(
                 f"there is no {source.location} on that host",
                 hint="check the path, which is one of the target's host",
-            ) from error
-        except Answer as answer:
-            raise refusal(f"{source} cannot be read there", str(answer)) from answer
+            )
 
     async def _bring(self, source: Source, image: str, tell: Tell) -> None:
         file = bundled(source)
-        folder, content = f"tiny/{file.name}", await asyncio.to_thread(file.read_bytes)
-        kept = Mount("volume", self._shelf.volume, WEIGHTS)
+        inside, content = f"tiny/{file.name}", await asyncio.to_thread(file.read_bytes)
         try:
-            async with self._open(image, (kept,)) as shelf:
-                if await self._has(shelf, f"{WEIGHTS}/{folder}", len(content)):
+            async with self._shelves.open(image, (self._kept,)) as place:
+                there = await place.stat(f"{WEIGHTS}/{inside}")
+                if there and there["size"] == len(content):
                     return
                 tell(None, f"bringing {source}, {len(content) / 1e6:.2g} MB")
-                await self._api.put(shelf, WEIGHTS, tarred(folder, content))
+                await place.put(WEIGHTS, tarred(inside, content))
         except Answer as answer:
             raise refusal(f"{source} cannot be put there", str(answer)) from answer
 
-    async def _has(self, shelf: str, path: str, size: int) -> bool:
+    async def _download(self, source: Source, image: str, tell: Tell) -> None:
+        order = self._downloads.order(source, self._shelf.name(source))
         try:
-            stat, _ = await self._api.get(shelf, path, 0)
-        except Gone:
-            return False
-        return bool(stat["size"] == size)
+            for tried in range(_TRIES):
+                async with self._shelves.open(image, (self._kept,)) as place:
+                    there = await place.stat(order.place)
+                if there and tried:
+                    tell(1.0, f"{in_words(there['size'])} fetched")
+                if there:
+                    return
+                await self._downloads.fetch(order, image, tell)
+        except Answer as answer:
+            raise refusal(f"{source} cannot be fetched there", str(answer)) from answer
+        raise Unreachable(
+            f"what fetches {source} on that host is ended again and again",
+            hint=f"look there with `docker events`; the container is {order.name}",
+        )
 
-    @asynccontextmanager
-    async def _open(self, image: str, mounts: tuple[Mount, ...]) -> AsyncIterator[str]:
-        for left in await self._api.containers(**{_ROLE: _SHELF}):
-            if left["State"]["Status"] == "dead":
-                await self._api.remove(left["Id"])
-        name = f"gantry-shelf-{secrets.token_hex(4)}"
-        shelf = await self._api.create_shelf(name, image, mounts, {_ROLE: _SHELF})
+    @property
+    def _kept(self) -> Mount:
+        return Mount("volume", self._shelf.volume, WEIGHTS)
+
+
+async def _look(place: Place, source: Source, path: str) -> Found | None:
+    stat = await place.stat(path)
+    if stat is None:
+        return None
+    if is_folder(stat):
+        return Found(source, None)
+    known = await _known(place, path) if source.scheme == "hf" else None
+    header = _named(await _header(place, path), source)
+    return Found(source, int(stat["size"]), header, known)
+
+
+def _named(header: Header, source: Source) -> Header:
+    """With the quantisation that the file's name tells where the header does not."""
+    return replace(header, quantisation=header.quantisation or quantisation(source.location))
+
+
+def _of_hub(source: Source) -> bool:
+    return source.scheme == "hf" and source.file is not None
+
+
+def _bundled(source: Source) -> Found:
+    place = bundled(source)
+    with place.open("rb") as file:
+        return Found(source, place.stat().st_size, read_header(file))
+
+
+async def _header(place: Place, path: str) -> Header:
+    for most in (_GLANCE, _LOOK):
+        data = await place.beginning(path, most)
         try:
-            yield shelf
-        finally:
-            await self._api.remove(shelf)
+            return read_header(io.BytesIO(data))
+        except ValueError:
+            if not data.startswith(MAGIC) or len(data) < most:  # that was all of it, or is no model
+                break
+    return Header()
+
+
+async def _known(place: Place, path: str) -> Known | None:
+    """What deployers/docker/fetch.sh wrote down beside it."""
+    try:
+        note = await place.beginning(f"{path}.known", _NOTE)
+    except Gone:
+        return None
+    sha256, _, commit = str(note, "utf-8", "replace").strip().partition(" ")
+    return Known(sha256, commit or None) if sha256 else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployers.engines import llamacpp
 from deployers.engines.llamacpp import Tuning, per_conversation, tuning
+from deployers.models.gguf import Header
 from domain.fit import Need
 from domain.services import ServiceSpec
 
-_ENGINE = 40 * 1000 * 1000
-"""Bytes of a server without its model: 36 MB were measured with the smallest one."""
 _SMALL = 64 * 1024 * 1024
 _PROGRAM = Path(__file__).with_name("serve_gguf.py")
 
@@ -58,24 +58,14 @@ def command(spec: ServiceSpec, model: ModelFile, host: Host, folder: Path) -> tu
 
 
 def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
-    """Memory a replica takes; None where the model's header does not tell.
-
-    The buffers for one batch's results are what llama.cpp reserves for the vocabulary and the
-    embedding, and are most of the rest for a small model.
-    """
-    if model.cache_per_token is None or model.buffers_per_token is None:
-        return None
-    tuned = tuning(spec)
-    tokens = _tokens(spec, model, tuned)
-    overhead = _ENGINE + tuned.batch * model.buffers_per_token
-    return Need(
-        model.size,
-        tokens * model.cache_per_token,
-        overhead,
-        tokens,
-        tuned.parallel,
-        model.quantisation,
+    """Memory a replica takes; None where the model's header does not tell."""
+    said = Header(
+        context=model.context,
+        cache_per_token=model.cache_per_token,
+        buffers_per_token=model.buffers_per_token,
+        quantisation=model.quantisation,
     )
+    return llamacpp.need(spec, model.size, said)
 
 
 def _tokens(spec: ServiceSpec, model: ModelFile, tuned: Tuning) -> int:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from deployers import memory
 from deployers.nvidia import local_gpus
 from domain.replicas import TargetFacts
 
@@ -31,7 +32,7 @@ async def facts(target: str, models: Path) -> TargetFacts:
         reachable=installed,
         note=note,
         cpus=cpus(),
-        memory_free=_memory_free(),
+        memory_free=memory.here(),
         disk_free=shutil.disk_usage(_nearest_existing(models)).free,
         gpus=await local_gpus(),
     )
@@ -46,16 +47,6 @@ def engine() -> str:
 def missing() -> str:
     """Why nothing can be served, with the command that helps."""
     return f"llama.cpp is not installed here; {INSTALL}"
-
-
-def _memory_free() -> int | None:
-    """What can be had without swapping, which is more than what is idle."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    kib = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
-    return int(kib) * 1024 if kib else None
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -16,9 +16,11 @@ _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
 
 
-async def die(stage: Stage, plan: Plan, count: int) -> bool:
-    """Have another bot carry the plan out; False if it was done before the nth report."""
-    bot = _processes.Process(target=_live, args=(stage.kind, stage.root, stage.ours, plan, count))
+async def die(stage: Stage, plan: Plan, count: int, **environment: str) -> bool:
+    """Have another bot carry the plan out, with these variables besides; False if it was done
+    before the nth report."""
+    told = (stage.kind, stage.root, stage.ours, plan, count, environment)
+    bot = _processes.Process(target=_live, args=told)
     bot.start()
     await asyncio.to_thread(bot.join, 60)
     ended = bot.exitcode
@@ -30,7 +32,15 @@ async def die(stage: Stage, plan: Plan, count: int) -> bool:
     return ended != 0
 
 
-def _live(kind: str, root: Path, ours: dict[str, Any], plan: Plan, count: int) -> None:
+def _live(
+    kind: str,
+    root: Path,
+    ours: dict[str, Any],
+    plan: Plan,
+    count: int,
+    environment: dict[str, str],
+) -> None:
+    os.environ.update(environment)
     asyncio.run(_carry_out(Stage(kind, root, ours), plan, count))
 
 
