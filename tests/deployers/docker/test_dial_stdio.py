@@ -79,12 +79,14 @@ async def test_twenty_calls_at_once_take_as_many_connections_as_they_need(
                     stream = open_streams.enter_context(client(url)).events(decode=True)
                     open_streams.callback(stream.close)
 
-                await asyncio.gather(
+                followed = await asyncio.gather(
                     *(
                         asyncio.get_running_loop().run_in_executor(threads, follow, number)
                         for number in range(20)
-                    )
+                    ),
+                    return_exceptions=True,  # leaving the block waits for threads, and blocks
                 )
+                assert followed == [None] * 20
                 assert await answers(url)
             await until(lambda: ssh._dial._lines._first.used == 0)
             assert await answers(url)
