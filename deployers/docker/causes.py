@@ -35,17 +35,27 @@ def general(address: str, error: Exception) -> TargetError:
     told = next((cause for cause in causes if isinstance(cause, TargetError)), None)
     if told is not None:
         return told
-    words = " ".join(str(cause) for cause in causes).lower()
+    words = _words(causes)
     if any(isinstance(c, TimeoutError) for c in causes) or any(sign in words for sign in _SILENT):
         return Unreachable(
             f"{address} did not answer in time", hint="see whether that host is busy"
         )
-    if any(isinstance(c, ConnectionError) for c in causes) or any(sign in words for sign in _CUT):
+    if cut(causes):
         return Unreachable(
             f"{address} ended the connection in the middle",
             hint="try again; Docker there may have been restarted",
         )
     return Unreachable(f"{address}: {_last_words(causes)}", hint="see whether Docker runs there")
+
+
+def cut(causes: tuple[BaseException, ...]) -> bool:
+    """Whether the other side ended a connection that was there."""
+    words = _words(causes)
+    return any(isinstance(c, ConnectionError) for c in causes) or any(s in words for s in _CUT)
+
+
+def _words(causes: tuple[BaseException, ...]) -> str:
+    return " ".join(str(cause) for cause in causes).lower()
 
 
 def not_there(address: str, error: OSError) -> TargetError | None:

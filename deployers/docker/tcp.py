@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import ssl
@@ -13,6 +14,9 @@ from deployers.docker import causes
 from deployers.docker.connection import Certificates, Way
 from domain.errors import ConfigError, Refused, TargetError
 from domain.replicas import Gpu
+
+_PATIENCE = 3.0
+"""Seconds an engine gets to say what it has against us."""
 
 _PLAIN, _SECURED = 2375, 2376
 _NAMES = ("ca.pem", "cert.pem", "key.pem")
@@ -61,6 +65,8 @@ class TcpConnection:
         for cause in found:
             if isinstance(cause, OSError) and (said := causes.not_there(self.address, cause)):
                 return said
+        if self._certificates and causes.cut(found) and (alert := await self._alert()):
+            return causes.tls(self.address, alert) or causes.general(self.address, error)
         return causes.general(self.address, error)
 
     async def cards(self) -> tuple[Gpu, ...] | None:
@@ -72,6 +78,28 @@ class TcpConnection:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    async def _alert(self) -> ssl.SSLError | None:
+        """Why the engine ends TLS connections, asked by one that says nothing.
+
+        An engine that does not believe a certificate sends an alert and hangs up (RFC 8446, 6.2);
+        to somebody who is writing just then, all that is left of it is a reset.
+        """
+        assert self._certificates is not None
+        context = ssl.create_default_context(cafile=str(self._certificates.ca))
+        context.load_cert_chain(self._certificates.cert, self._certificates.key)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=context)
+                try:
+                    await reader.read(1)
+                finally:
+                    writer.transport.abort()
+        except ssl.SSLError as error:
+            return error
+        except OSError:
+            return None
+        return None
 
     def _as_the_command_line_wants(self, certificates: Certificates) -> Path:
         """A folder that has the files by the names it knows."""

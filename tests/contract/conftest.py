@@ -16,7 +16,7 @@ from tests.engines.images import LLAMACPP
 from tests.sshd import Sshd
 
 _REAL = [pytest.mark.engine, pytest.mark.docker]
-_PLACES = [
+PLACES = [
     pytest.param("rehearsal"),
     pytest.param("process", marks=pytest.mark.engine),
     pytest.param("docker-unix", marks=_REAL),
@@ -24,9 +24,13 @@ _PLACES = [
     pytest.param("docker-tls", marks=_REAL),
     pytest.param("docker-ssh", marks=_REAL),
 ]
+NEAR = [
+    place for place in PLACES if place.values[0] not in ("docker-tcp", "docker-tls", "docker-ssh")
+]
+"""One way to each kind, for what takes long and does not hang on the way."""
 
 
-@pytest.fixture(params=_PLACES)
+@pytest.fixture(params=PLACES)
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     """An empty target."""
     if request.param == "process" and find_spec("xllamacpp") is None:

@@ -11,10 +11,13 @@ import pytest
 from deployers.protocol import Deployer
 from domain.plans import Plan
 from domain.progress import Progress
+from tests.contract.conftest import NEAR
 from tests.contract.dying_bot import die
 from tests.contract.stages import Stage, bring, ignore, make_plan
 
 FAR_TOO_MANY = 80
+
+pytestmark = pytest.mark.parametrize("stage", NEAR, indirect=True)
 
 Interrupt = Callable[[Stage, Plan, int], Awaitable[bool]]
 """Begins a plan and breaks off at the nth report; False if it was done before."""

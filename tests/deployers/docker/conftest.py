@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import Authority
+from tests.engines.engine import DockerEngine
 from tests.sshd import PROGRAM, Sshd
 
 
@@ -41,44 +39,14 @@ def sshd(needs_sshd: None) -> Iterator[Sshd]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Whom the engine believes."""
+    """Whom servers of a test's own believe."""
     return Authority(tmp_path_factory.mktemp("certificates"), "ours")
 
 
 @pytest.fixture(scope="session")
-def secured() -> int:
-    """The engine's port that speaks TLS, and wants a certificate of both sides."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def engine(authority: Authority, secured: int) -> Iterator[Path]:
-    """The socket of a real dockerd. Skips without one; in CI that is a failure."""
-    program = shutil.which("dockerd")
-    if program is None or os.getuid() != 0:
-        _without("no Docker engine (Debian: apt install docker.io; to be started by root)")
-    folder = Path(tempfile.mkdtemp(prefix="gantry-dockerd-"))
-    places = ("--data-root", "data", "--exec-root", "exec", "--pidfile", "pid")
-    words = [word if word.startswith("--") else str(folder / word) for word in places]
-    words += ["-H", f"unix://{folder / 'docker.sock'}", "--iptables=false", "--bridge=none"]
-    cert, key = authority.sign("engine", "127.0.0.1")
-    words += ["-H", f"tcp://127.0.0.1:{secured}", "--tlsverify", f"--tlscacert={authority.file}"]
-    words += [f"--tlscert={cert}", f"--tlskey={key}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([str(program), *words], stdout=log, stderr=log)
-    try:
-        for _ in range(300):
-            if (folder / "docker.sock").exists():
-                break
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.1)
-        yield folder / "docker.sock"
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+def engine(docker_engine: DockerEngine) -> Path:
+    """The socket of the run's Docker engine."""
+    return docker_engine.socket
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from deployers.docker.connections import connection
 from domain.errors import ConfigError, Refused, TargetError, Unreachable
 from domain.targets import DockerTarget, TlsSettings
 from tests.certificates import Authority
+from tests.engines.engine import DockerEngine
 
 pytestmark = [
     pytest.mark.docker,
@@ -169,15 +172,16 @@ asyncio.run(main(sys.argv[1]))
 
 
 async def test_an_engine_answers_behind_tls_whatever_our_environment_says(
-    engine: Path,
-    secured: int,
-    authority: Authority,
+    docker_engine: DockerEngine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    ways = to(tmp_path, host=f"tcp://127.0.0.1:{secured}", tls=tls(authority))
+    assert docker_engine.tls is not None
+    theirs = asdict(docker_engine.tls.client)
+    named = {what: shutil.copy(file, tmp_path / f"bots.{what}") for what, file in theirs.items()}
+    ways = to(tmp_path, host=docker_engine.tcp, tls=named)
     way = await ways.open()
     await asyncio.to_thread(ping, way)
     assert await ways.reach(8000) == "http://127.0.0.1:8000"
@@ -195,15 +199,17 @@ async def test_an_engine_answers_behind_tls_whatever_our_environment_says(
 
 
 async def test_each_sides_doubts_about_the_other_are_told(
-    engine: Path, secured: int, authority: Authority, tmp_path: Path
+    docker_engine: DockerEngine, tmp_path: Path
 ):
-    stranger, host = Authority(tmp_path, "stranger"), f"tcp://127.0.0.1:{secured}"
+    who, host = docker_engine.tls, docker_engine.tcp
+    assert who is not None
 
-    wrong_ca = await trouble(to(tmp_path, host=host, tls=tls(stranger, authority)))
+    misled = {**asdict(who.client), "ca": who.stranger.ca}
+    wrong_ca = await trouble(to(tmp_path, host=host, tls=misled))
     assert isinstance(wrong_ca, Refused)
     assert "a certificate that `tls.ca` did not sign" in wrong_ca.summary
 
-    foreign = await trouble(to(tmp_path, host=host, tls=tls(authority, stranger)))
+    foreign = await trouble(to(tmp_path, host=host, tls=asdict(who.strangers_key)))
     assert isinstance(foreign, Refused)
     assert "the bot's certificate" in foreign.summary
 
@@ -222,9 +228,7 @@ async def test_a_certificate_for_another_name_and_an_old_one_are_told_apart(
     assert "is not valid today" in old.summary
 
 
-async def test_tls_on_one_side_only_is_told(
-    engine: Path, secured: int, authority: Authority, tmp_path: Path
-):
+async def test_tls_on_one_side_only_is_told(engine: Path, authority: Authority, tmp_path: Path):
     async with _in_front_of(engine, None) as port:
         plain = to(tmp_path, host=f"tcp://127.0.0.1:{port}", insecure=True)
         await asyncio.to_thread(ping, await plain.open())
