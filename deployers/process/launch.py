@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +18,7 @@ MAX_DEFAULT_CONTEXT = 8192
 _UNKNOWN_CONTEXT = 2048
 _ENGINE = 40 * 1000 * 1000
 """Bytes of a server without its model: 36 MB were measured with the smallest one."""
+_ONE_OF_SEVERAL = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _SMALL = 64 * 1024 * 1024
 _RANGES = {"parallel": (1, 256), "threads": (1, 1024), "port": (1, 65_535), "batch": (32, 16_384)}
 _PROGRAM = Path(__file__).with_name("serve_gguf.py")
@@ -94,12 +96,15 @@ def command(spec: ServiceSpec, model: ModelFile, host: Host, folder: Path) -> tu
 
 
 def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
-    """Memory a replica takes; None where the model's header does not tell.
+    """Memory a replica takes; None where the model's header does not tell, or where the file is
+    one of several.
 
     The buffers for one batch's results are what llama.cpp reserves for the vocabulary and the
     embedding, and are most of the rest for a small model.
     """
     if model.cache_per_token is None or model.buffers_per_token is None:
+        return None
+    if _ONE_OF_SEVERAL.search(model.path.name):
         return None
     tuned = tuning(spec)
     tokens = _tokens(spec, model, tuned)
