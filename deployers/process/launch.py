@@ -58,10 +58,7 @@ def command(spec: ServiceSpec, model: ModelFile, host: Host, folder: Path) -> tu
 
 
 def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
-    """Memory a replica takes; None where the model's header does not tell, or where the file is
-    one of several."""
-    if llamacpp.one_of_several(model.path.name):
-        return None
+    """Memory a replica takes; None where the model's header does not tell."""
     said = Header(
         context=model.context,
         cache_per_token=model.cache_per_token,
