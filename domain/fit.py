@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.amounts import size
 from domain.replicas import TargetFacts
 
 
@@ -54,3 +55,12 @@ def measured(need: Need | None, replicas: int, facts: TargetFacts, *, on_card: b
     if need is None or not replicas or free is None:
         return None
     return Fit(need, replicas, free, on_card=bool(cards))
+
+
+def outgrown(then: Fit, now: Fit | None) -> str | None:
+    """What of something that fitted then does not fit now, in words; None where it still does, or
+    where that cannot be told."""
+    if now is None or now.fits or not then.fits:
+        return None
+    where = "graphics memory" if now.on_card else "memory"
+    return f"the {where} it needs was taken: {size(now.wanted)}, and {size(now.free)} is free"

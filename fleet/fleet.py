@@ -154,21 +154,33 @@ class Fleet:
 
         Either way whoever has the next turn finds no plan of this one half carried out.
         """
-        course = Course()
-        work = self._rollouts.carry_out(rollout, report, course)
-        try:
-            await self._cancellations.guard(operation.id, work)
-        except Exception as error:  # a bug in a deployer leaves as much to put right
-            hung = isinstance(error, Cancelled) and error.unanswered
-            standing = await self._rollouts.restore(rollout, report, course, hung)
-            if isinstance(error, Cancelled):
-                error.summary = f"{error.summary} {course.told()}".strip()
-            if isinstance(error, OpsError):
-                error.standing = standing
-            async with self._store.transaction() as tx:
-                await tx.operations.keep_rollout(operation.id, None)
-            raise
-        await self._settle(rollout, operation)
+        async with self._claims.targets(operation, report) as take:
+            course = Course()
+            work = self._rollouts.carry_out(rollout, report, course, take)
+            try:
+                await self._cancellations.guard(operation.id, work)
+            except Exception as error:  # a bug in a deployer leaves as much to put right
+                await self._put_back(rollout, operation, report, course, error)
+                raise
+            await self._settle(rollout, operation)
+
+    async def _put_back(
+        self,
+        rollout: Rollout,
+        operation: Operation,
+        report: Report,
+        course: Course,
+        error: Exception,
+    ) -> None:
+        """Have what ran before run again, and say so in the error."""
+        hung = isinstance(error, Cancelled) and error.unanswered
+        standing = await self._rollouts.restore(rollout, report, course, hung)
+        if isinstance(error, Cancelled):
+            error.summary = f"{error.summary} {course.told()}".strip()
+        if isinstance(error, OpsError):
+            error.standing = standing
+        async with self._store.transaction() as tx:
+            await tx.operations.keep_rollout(operation.id, None)
 
     async def _adopt(self, name: str) -> None:
         """Have requests reach what runs: the routing table did not outlive the restart."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,12 +13,13 @@ import structlog
 from pydantic import TypeAdapter
 
 from deployers.protocol import Deployer
-from domain.errors import OpsError, Refused, Unreachable
-from domain.fit import measured
+from domain.errors import OpsError, Refused, Unreachable, WorldChanged
+from domain.fit import measured, outgrown
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed
 from domain.services import ServiceSpec
+from fleet.claims import Take
 from fleet.course import Course
 from fleet.deadlines import PATIENCE, Hearing, LeftAlone, unanswered
 from inference.endpoints import Endpoints
@@ -36,8 +38,31 @@ class Rollout:
     """Made true and written down as what is wanted: all that is left is to tell of it."""
 
     @property
-    def steps(self) -> Iterator[tuple[Plan, Step]]:
-        """Every step with the plan it belongs to, in order."""
+    def steps(self) -> tuple[tuple[Plan, Step], ...]:
+        """Every step with the plan it belongs to, in order: no replica of any target is touched
+        before all have what they need."""
+        return (*self.fetching, *self.moving)
+
+    @property
+    def fetching(self) -> tuple[tuple[Plan, Step], ...]:
+        """Those that touch no replica. They may take long, and are in nobody's way."""
+        return tuple((p, step) for p, step in self._all if step.kind is StepKind.PREFETCH)
+
+    @property
+    def moving(self) -> tuple[tuple[Plan, Step], ...]:
+        """All the others."""
+        return tuple((p, step) for p, step in self._all if step.kind is not StepKind.PREFETCH)
+
+    @property
+    def contended(self) -> frozenset[str]:
+        """Targets on which nobody else may start anything meanwhile: where replicas come or go,
+        if any come. What only stops takes nothing from anybody."""
+        if not any(plan.started for plan in self.plans):
+            return frozenset()
+        return frozenset(plan.target for plan in self.plans if plan.started or plan.stopped)
+
+    @property
+    def _all(self) -> Iterator[tuple[Plan, Step]]:
         return ((plan, step) for plan in self.plans for step in plan.steps)
 
     @property
@@ -97,19 +122,39 @@ class Rollouts:
         fit = measured(need, len(plan.started), facts, on_card=want.gpu != "none")
         return replace(plan, fit=fit)
 
-    async def carry_out(self, rollout: Rollout, report: Report, course: Course) -> None:
+    async def carry_out(self, rollout: Rollout, report: Report, course: Course, take: Take) -> None:
         """Do every step in order; steps done before a restart are found done.
 
-        A step that fails raises its error and leaves the rest undone: `restore` is next.
+        Takes its turn with the contended targets once everything is fetched, and before anything
+        is touched. Raises WorldChanged if by then what fitted when it was planned does not any
+        more. A step that fails raises its error and leaves the rest undone: `restore` is next.
         """
-        course.count = count = sum(1 for _ in rollout.steps)
-        for done, (plan, step) in enumerate(rollout.steps):
+        course.count = len(rollout.steps)
+        await self._walk(rollout.fetching, report, course)
+        _heed()
+        await take(rollout.contended)
+        await self._refuse_outgrown(rollout)
+        await self._walk(rollout.moving, report, course)
+
+    async def _walk(
+        self, steps: Iterable[tuple[Plan, Step]], report: Report, course: Course
+    ) -> None:
+        for plan, step in steps:
+            _heed()
             log.info("step", operation=plan.operation, step=str(step), target=plan.target)
-            report_here = _at((done, count), report)
+            report_here = _at((len(course.done), course.count), report)
             report_here(Progress(str(step), replica=_name(step)))
             course.begins(step, plan.target)
             await self._carry_out(plan, step, report_here)
             course.ends()
+
+    async def _refuse_outgrown(self, rollout: Rollout) -> None:
+        """Others started things while this was decided, fetched or waited for its turn."""
+        for plan in rollout.plans:
+            if plan.fit is not None and plan.fit.fits:
+                now = await self.plan(rollout.want, plan.target, plan.operation)
+                if news := outgrown(plan.fit, now.fit):
+                    raise WorldChanged(f"since this was planned, {news} on {plan.target}", _ROOM)
 
     async def restore(
         self, rollout: Rollout, report: Report, course: Course, hung: bool = False
@@ -185,6 +230,16 @@ class Rollouts:
         if rollout.before == rollout.want:
             return f"{count} replicas serve."
         return f"The version before ({rollout.before.revision}) serves, {count}."
+
+
+_ROOM = "stop something there, or choose another target"
+
+
+def _heed() -> None:
+    """Go no further in a task that was told to end, even if a target swallowed that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _look(deployer: Deployer, name: str, _: Report) -> Observed:
