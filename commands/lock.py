@@ -95,11 +95,12 @@ async def locks(request: ListLocks, permit: Permit, deps: Deps, report: Report) 
 
 
 def _claimed(claim: Claim) -> str:
-    operation = claim.operation
-    return (
-        f"{claim.service} is being changed by {operation.sender} since {told_at(claim.since)} "
-        f"until that ends: `{operation.id}` ({operation.text[:60]})"
-    )
+    operation, since = claim.operation, told_at(claim.since)
+    if claim.service:
+        what = f"{claim.service} is being changed by {operation.sender} since {since}"
+    else:
+        what = f"nothing else is started on {claim.name}: {operation.sender} does since {since}"
+    return f"{what} until that ends: `{operation.id}` ({operation.text[:60]})"
 
 
 async def _held(scope: str, tx: Transaction, deps: Deps) -> Lock | None:

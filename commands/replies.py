@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from domain.amounts import size as size
 from domain.errors import OpsError, Unhealthy
 from domain.progress import Progress
 
@@ -162,15 +163,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return _with_rest(f"{whole // 60} min", whole % 60, "s")
     return _with_rest(f"{whole // 3600} h", whole % 3600 // 60, "min")
-
-
-def size(amount: float) -> str:
-    """`1.5 GB`, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
 
 
 def _with_rest(text: str, rest: int, unit: str) -> str:

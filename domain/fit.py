@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from domain.amounts import size
 from domain.services import MAX_REPLICAS
 
 
@@ -91,3 +92,12 @@ def _packed(total: int, replicas: int, cards: tuple[int, ...], each: int) -> boo
             return False
         left[:each] = [free - share for free in left[:each]]
     return True
+
+
+def outgrown(then: Fit, now: Fit | None) -> str | None:
+    """What of something that fitted then does not fit now, in words; None where it still does, or
+    where that cannot be told."""
+    if now is None or now.fits or not then.fits:
+        return None
+    where = "graphics memory" if now.on_card else "memory"
+    return f"the {where} it needs was taken: {size(now.wanted)}, and {size(now.free)} is free"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from domain.fit import Fit, Need
@@ -38,15 +37,6 @@ def measured(
         for started, back in _starts(plan, gives)
     )
     return min(moments, key=lambda fit: (fit.fits, fit.left), default=None)
-
-
-def again(fit: Fit, facts: TargetFacts) -> Fit:
-    """The same at another time, before anything of its plan was done."""
-    cards = facts.gpus if fit.on_card else ()
-    free = sum(card.memory_free for card in cards) if cards else facts.memory_free
-    if free is None or fit.on_card != bool(cards):
-        return fit
-    return replace(fit, free=free, cards=given(cards, fit.back))
 
 
 def given(cards: Sequence[Gpu], back: int) -> tuple[int, ...]:

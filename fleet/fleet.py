@@ -14,7 +14,7 @@ from domain.clock import Clock
 from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
 from domain.operations import Operation
 from domain.plans import StepKind
-from domain.progress import Progress, Report
+from domain.progress import Report
 from domain.readiness import FirstToken
 from domain.services import ServiceSpec
 from domain.terms import Terms
@@ -128,16 +128,14 @@ class Fleet:
     async def _make(
         self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
     ) -> Outcome:
-        began = await self._begin(rollout, operation, report, fresh=fresh)
+        began = await self._begin(rollout, operation, fresh=fresh)
         if rollout.settled:
             await self._adopt(rollout.want.name)
         else:
             await self._make_true(rollout, operation, report)
         return await self._outcome(rollout, began)
 
-    async def _begin(
-        self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
-    ) -> datetime:
+    async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
         """When the rollout began, which is now unless it had before a restart.
 
         The last gate: nothing passes for which no decision is kept that grants this very plan.
@@ -153,9 +151,6 @@ class Fleet:
             return record.begun_at
         if not fresh:
             await self.planning.refuse_changed(rollout)
-            for news in await self._rollouts.tighter(rollout):  # a yes is no promise of bytes
-                log.warning("less is free", operation=operation.id, news=news)
-                report(Progress(news))
             if record.question.approval.asks:
                 await self.planning.refuse_locked(rollout, operation.sender)
         now = self._clock.now()
@@ -169,21 +164,33 @@ class Fleet:
 
         Either way whoever has the next turn finds no plan of this one half carried out.
         """
-        course = Course()
-        work = self._rollouts.carry_out(rollout, report, course)
-        try:
-            await self._cancellations.guard(operation.id, work)
-        except Exception as error:  # a bug in a deployer leaves as much to put right
-            hung = isinstance(error, Cancelled) and error.unanswered
-            standing = await self._rollouts.restore(rollout, report, course, hung)
-            if isinstance(error, Cancelled):
-                error.summary = f"{error.summary} {course.told()}".strip()
-            if isinstance(error, OpsError):
-                error.standing = standing
-            async with self._store.transaction() as tx:
-                await tx.operations.keep_rollout(operation.id, None)
-            raise
-        await self._settle(rollout, operation)
+        async with self._claims.targets(operation, report) as take:
+            course = Course()
+            work = self._rollouts.carry_out(rollout, report, course, take)
+            try:
+                await self._cancellations.guard(operation.id, work)
+            except Exception as error:  # a bug in a deployer leaves as much to put right
+                await self._put_back(rollout, operation, report, course, error)
+                raise
+            await self._settle(rollout, operation)
+
+    async def _put_back(
+        self,
+        rollout: Rollout,
+        operation: Operation,
+        report: Report,
+        course: Course,
+        error: Exception,
+    ) -> None:
+        """Have what ran before run again, and say so in the error."""
+        hung = isinstance(error, Cancelled) and error.unanswered
+        standing = await self._rollouts.restore(rollout, report, course, hung)
+        if isinstance(error, Cancelled):
+            error.summary = f"{error.summary} {course.told()}".strip()
+        if isinstance(error, OpsError):
+            error.standing = standing
+        async with self._store.transaction() as tx:
+            await tx.operations.keep_rollout(operation.id, None)
 
     async def _adopt(self, name: str) -> None:
         """Have requests reach what runs: the routing table did not outlive the restart."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,14 +14,15 @@ from pydantic import TypeAdapter
 
 from deployers.protocol import Deployer
 from deployers.steps import stop_first
-from domain.errors import OpsError, Refused, Unreachable
-from domain.fit import Need
-from domain.moments import again, measured
+from domain.errors import OpsError, Refused, Unreachable, WorldChanged
+from domain.fit import Need, outgrown
+from domain.moments import measured
 from domain.plans import Plan, Step, StepKind, Strategy
 from domain.progress import Progress, Report
 from domain.replicas import Observed, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
 from domain.terms import Terms
+from fleet.claims import Take
 from fleet.course import Course
 from fleet.deadlines import PATIENCE, Hearing, LeftAlone, unanswered
 from fleet.strategies import chosen, same_port, too_few_cards
@@ -42,8 +42,31 @@ class Rollout:
     """Made true and written down as what is wanted: all that is left is to tell of it."""
 
     @property
-    def steps(self) -> Iterator[tuple[Plan, Step]]:
-        """Every step with the plan it belongs to, in order."""
+    def steps(self) -> tuple[tuple[Plan, Step], ...]:
+        """Every step with the plan it belongs to, in order: no replica of any target is touched
+        before all have what they need."""
+        return (*self.fetching, *self.moving)
+
+    @property
+    def fetching(self) -> tuple[tuple[Plan, Step], ...]:
+        """Those that touch no replica. They may take long, and are in nobody's way."""
+        return tuple((p, step) for p, step in self._all if step.kind is StepKind.PREFETCH)
+
+    @property
+    def moving(self) -> tuple[tuple[Plan, Step], ...]:
+        """All the others."""
+        return tuple((p, step) for p, step in self._all if step.kind is not StepKind.PREFETCH)
+
+    @property
+    def contended(self) -> frozenset[str]:
+        """Targets on which nobody else may start anything meanwhile: where replicas come or go,
+        if any come. What only stops takes nothing from anybody."""
+        if not any(plan.started for plan in self.plans):
+            return frozenset()
+        return frozenset(plan.target for plan in self.plans if plan.started or plan.stopped)
+
+    @property
+    def _all(self) -> Iterator[tuple[Plan, Step]]:
         return ((plan, step) for plan in self.plans for step in plan.steps)
 
     @property
@@ -75,9 +98,6 @@ class Rollout:
 _ROLLOUT = TypeAdapter(Rollout)
 
 log = structlog.get_logger()
-
-_LOOK = 5.0
-"""Seconds a target gets to tell what is free by now."""
 
 
 class Rollouts:
@@ -119,23 +139,6 @@ class Rollouts:
             plan, terms or Terms(), clash, lambda each: measured(each, need, facts, gives)
         )
 
-    async def tighter(self, rollout: Rollout) -> list[str]:
-        """What fitted when it was planned and would not now, a sentence for each target. For a
-        rollout of which nothing was carried out yet. Raises nothing."""
-        news = []
-        for plan in rollout.plans:
-            if plan.fit is None or not plan.fit.fits:
-                continue
-            with suppress(TimeoutError, OpsError):
-                async with asyncio.timeout(_LOOK):
-                    now = again(plan.fit, await self._deployers[plan.target].inspect())
-                if not now.fits:
-                    news.append(
-                        f"less is free on {plan.target} than when this was planned: "
-                        f"{now.free / 1e9:.1f} GB, and it takes {now.wanted / 1e9:.1f} GB"
-                    )
-        return news
-
     async def _asked(
         self, want: ServiceSpec, target: str, operation: str
     ) -> tuple[Plan, TargetFacts]:
@@ -145,19 +148,42 @@ class Rollouts:
             raise Unreachable(f"{target} cannot be used: {facts.note}")
         return deployer.plan(want, await deployer.observe(want.name), facts, operation), facts
 
-    async def carry_out(self, rollout: Rollout, report: Report, course: Course) -> None:
+    async def carry_out(self, rollout: Rollout, report: Report, course: Course, take: Take) -> None:
         """Do every step in order; steps done before a restart are found done.
 
-        A step that fails raises its error and leaves the rest undone: `restore` is next.
+        Takes its turn with the contended targets once everything is fetched, and before anything
+        is touched. Raises WorldChanged if by then what fitted when it was planned does not any
+        more. A step that fails raises its error and leaves the rest undone: `restore` is next.
         """
-        course.count = count = sum(1 for _ in rollout.steps)
-        for done, (plan, step) in enumerate(rollout.steps):
+        course.count = len(rollout.steps)
+        await self._walk(rollout.fetching, report, course)
+        _heed()
+        await take(rollout.contended)
+        await self._refuse_outgrown(rollout)
+        await self._walk(rollout.moving, report, course)
+
+    async def _walk(
+        self, steps: Iterable[tuple[Plan, Step]], report: Report, course: Course
+    ) -> None:
+        for plan, step in steps:
+            _heed()
             log.info("step", operation=plan.operation, step=str(step), target=plan.target)
-            report_here = _at((done, count), report)
+            report_here = _at((len(course.done), course.count), report)
             report_here(Progress(str(step), replica=_name(step)))
             course.begins(step, plan.target)
             await self._carry_out(plan, step, report_here)
             course.ends()
+
+    async def _refuse_outgrown(self, rollout: Rollout) -> None:
+        """Others started things while this was decided, fetched or waited for its turn."""
+        for plan in rollout.plans:
+            if plan.fit is not None and plan.fit.fits:
+                same = Terms(force=True, strategy=plan.strategy)
+                now = await self.plan(
+                    rollout.want, plan.target, plan.operation, rollout.before, same
+                )
+                if news := outgrown(plan.fit, now.fit):
+                    raise WorldChanged(f"since this was planned, {news} on {plan.target}", _ROOM)
 
     async def restore(
         self, rollout: Rollout, report: Report, course: Course, hung: bool = False
@@ -244,11 +270,21 @@ class Rollouts:
         return f"The version before ({rollout.before.revision}) serves, {count}."
 
 
+_ROOM = "stop something there, or choose another target"
+
+
 def _given_back(plan: Plan, before: ServiceSpec | None, old: Need | None) -> dict[ReplicaId, int]:
     """What each stopped replica of the version before gives back; others are not counted on."""
     if before is None or old is None:
         return {}
     return {each: old.total for each in plan.stopped if each.revision == before.revision}
+
+
+def _heed() -> None:
+    """Go no further in a task that was told to end, even if a target swallowed that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _look(deployer: Deployer, name: str, _: Report) -> Observed:

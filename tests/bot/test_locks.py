@@ -172,7 +172,7 @@ async def test_what_is_being_changed_is_listed_with_who_changes_it(desk, world, 
     await desk.says("!lock a")
     world.clock.flows = False
     name = await desk.hears("!restart tiny")
-    await until(lambda: world.fleet.survey.claims)
+    await until(lambda: len(world.fleet.survey.claims) == 2)
     listing = await desk.hears("!locks", sender=BOB)
     async with asyncio.timeout(10):
         while not (ended := await desk.operation(listing)).state.ended:
@@ -182,6 +182,8 @@ async def test_what_is_being_changed_is_listed_with_who_changes_it(desk, world, 
     await desk.ends(name)
     shown = next(body for body in desk.homeserver.shown() if "is being changed" in body)
     line = f"tiny is being changed by {ANN} since 01 Jan 00:00 UTC until that ends: "
+    assert f"{line}`{name}` (restart tiny)" in shown
+    line = f"nothing else is started on a: {ANN} does since 01 Jan 00:00 UTC until that ends: "
     assert f"{line}`{name}` (restart tiny)" in shown
     assert "is being changed" not in await desk.says("!locks")
 

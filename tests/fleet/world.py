@@ -17,6 +17,7 @@ from domain.readiness import FirstToken
 from domain.replicas import Observed
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
+from domain.terms import Terms
 from fleet.cancellations import Cancellations
 from fleet.decisions import Decisions
 from fleet.fleet import Fleet, Outcome
@@ -167,7 +168,12 @@ class World:
             return await tx.operations.get(operation.id)
 
     async def change(
-        self, want: ServiceSpec | Decide, text: str = "deploy tiny", *, remove: bool = False
+        self,
+        want: ServiceSpec | Decide,
+        text: str = "deploy tiny",
+        *,
+        remove: bool = False,
+        terms: Terms | None = None,
     ) -> Outcome:
         """Carry out one change. Give each its own text: that is what makes it another one."""
         decide = want if callable(want) else lambda _: want
@@ -175,7 +181,7 @@ class World:
         operation = await self.operation(text)
         asking = self.asking(operation)
         return await self.fleet.change(
-            name, operation, decide, asking, self.news.append, remove=remove
+            name, operation, decide, asking, self.news.append, remove=remove, terms=terms
         )
 
     def asking(self, operation: Operation, approval: Approval = NOBODY) -> Asked:
