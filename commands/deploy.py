@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import click
 from pydantic import ValidationError
 
+from commands import limits
 from commands.access import Permit
 from commands.changing import Change, Changing
 from commands.lasting import lasting
+from commands.limits import limited, refuse_unkept
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.verb import ENVIRONMENT, PLAN, Deps, Verb, argument, option
@@ -44,6 +46,8 @@ class Deploy:
     replicas: int | None = None
     ctx: int | None = None
     set: tuple[tuple[str, str], ...] = field(default=())
+    cpu: float | None = None
+    memory: int | None = None
     ttl: float | None = None
     plan: bool = False
     environment: str | None = None
@@ -59,6 +63,7 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         want = spec(request, before, permit.place)
+        refuse_unkept(request, want, deps)
         permit.allow(touched(before, want), want)
         return want
 
@@ -89,7 +94,8 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
         "placements": _placements(request, before, place),
     }
     try:
-        return ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
+        want = ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
+        return limited(request, want)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
@@ -145,6 +151,7 @@ VERB = Verb(
         option("--target", PlacementsWord(), "T[:N],...", "where; default: the room's own target"),
         option("--engine", click.Choice(["llamacpp"]), "ENGINE", "what serves it"),
         option("--gpu", GpuWord(), "auto|none|N", "GPUs for each replica"),
+        *limits.OPTIONS,
         option("--replicas", CountWord(1), "N", "copies"),
         option("--ctx", WholeWord(64, 16_777_216), "TOKENS", "context of one conversation"),
         option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from commands.replies import Block, Reply, Table, duration, size
+from domain.amounts import memory
 from domain.fit import Fit
 from domain.plans import StepKind
 from domain.services import ServiceSpec
@@ -112,6 +113,8 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
         ("engine", before.engine, want.engine),
         ("gpu", str(before.gpu), str(want.gpu)),
         ("context", _or_default(before.context), _or_default(want.context)),
+        ("cpus", _or_no_limit(before.cpus), _or_no_limit(want.cpus)),
+        ("memory", _or_no_limit(before.memory), _or_no_limit(want.memory)),
     ]
     pairs += [
         ("startup budget", f"{before.startup_budget:g} s", f"{want.startup_budget:g} s"),
@@ -133,3 +136,9 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
 
 def _or_default(value: object) -> str:
     return "default" if value is None else str(value)
+
+
+def _or_no_limit(value: float | None) -> str:
+    if value is None:
+        return "no limit"
+    return memory(value) if isinstance(value, int) else f"{value:g}"

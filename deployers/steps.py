@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.amounts import memory
 from domain.plans import Fingerprint, Plan, Step, StepKind
 from domain.replicas import Observed, ReplicaId
 from domain.services import ServiceSpec
@@ -28,6 +29,15 @@ def rolling(
         steps += _take_down(replica)
     steps.append(Step(StepKind.VERIFY))
     return Plan(operation, have.target, want, tuple(steps), Fingerprint.of(have), warnings)
+
+
+def unkept(want: ServiceSpec, target: str) -> tuple[str, ...]:
+    """What a target that limits nothing has to warn of."""
+    limits = [f"{want.cpus:g} cores"] if want.cpus else []
+    limits += [memory(want.memory)] if want.memory else []
+    if not limits:
+        return ()
+    return (f"it may use more than {' and '.join(limits)}: {target} keeps no limits",)
 
 
 def _bring_up(replica: ReplicaId, *, ready: bool) -> list[Step]:

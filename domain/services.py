@@ -23,6 +23,10 @@ Gpu = Literal["auto", "none"] | Annotated[int, Field(ge=1, le=64)]
 MAX_REPLICAS = 64
 """More than this in one placement is a typo, not a wish."""
 
+MIN_CPUS, MAX_CPUS = 0.01, 1024.0
+MIN_MEMORY, MAX_MEMORY = 6 * 2**20, 2**50
+"""Bytes. Docker takes no less."""
+
 
 class Placement(BaseModel, frozen=True, extra="forbid"):
     """So many replicas on one target."""
@@ -43,6 +47,11 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
     """Tokens one conversation may hold; None takes what the model was trained for."""
     settings: tuple[tuple[str, str], ...] = ()
     """Engine settings from `--set key=value`, sorted by key; the engine says which it knows."""
+    cpus: float | None = Field(default=None, ge=MIN_CPUS, le=MAX_CPUS)
+    """Processor cores that one replica may use; None for no limit."""
+    memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
+    """Bytes of its machine's memory that one replica may use; None for no limit. A card's own
+    memory is not counted."""
     restarts: int = 0
     """Raised by `!restart`, so that a restart is an ordinary rollout to a new revision (what
     the `restartedAt` annotation does for a Kubernetes deployment)."""

@@ -57,6 +57,8 @@ def _defaults(said: DefaultsSettings) -> Defaults:
         said.replicas,
         said.gpu,
         said.context,
+        said.cpus,
+        said.memory,
         tuple(sorted(said.settings.items())),
         said.startup_budget,
         said.drain_timeout,

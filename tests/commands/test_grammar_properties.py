@@ -46,6 +46,7 @@ SAMPLES = {
     "2h": "2h",
     "7d": "7d",
     "8h": "8h",
+    "8g": "8g",
     "DURATION": "2h",
 }
 """What stands for the placeholders of a usage line; any word does for those that are not here."""

@@ -186,6 +186,12 @@ def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
         ("environments/dev/defaults", {"settings": {"a": []}}, "dev.defaults.settings.a: "),
         ("environments/dev/defaults", {"settings": {"a": True}}, "dev.defaults.settings.a: "),
         ("environments/dev/defaults", {"drain_timeout": "-1s"}, "dev.defaults.drain_timeout: "),
+        ("environments/dev/defaults", {"cpus": 0}, "dev.defaults.cpus: "),
+        ("environments/dev/defaults", {"cpus": "all"}, "dev.defaults.cpus: "),
+        ("environments/dev/defaults", {"memory": 8}, "memory: has no unit; write for example 512m"),
+        ("environments/dev/defaults", {"memory": "8x"}, "`8x` is no amount of memory"),
+        ("environments/dev/defaults", {"memory": "1k"}, "dev.defaults.memory: "),
+        ("roles/s", rule(when=["memory<=16"]), "`16` is no amount of memory"),
         ("access/operator", "@ann:example.org", "access.operator: "),
         ("access/viewer", [7], "access.viewer.0: "),
         ("monitoring/probe_every", "often", "is not a duration; write for example 30s"),
@@ -324,9 +330,9 @@ def test_roles_of_ones_own_become_rules_that_know_where_they_stand():
 
 def test_an_environment_says_what_new_services_are_there():
     said = {"replicas": 2, "gpu": "none", "context": 512, "settings": {"threads": 4, "a": "b"}}
-    said |= {"startup_budget": "5m", "drain_timeout": 7}
+    said |= {"startup_budget": "5m", "drain_timeout": 7, "cpus": 2, "memory": "8g"}
     rules = policy(parse(changed("environments/dev/defaults", said)))
     assert rules.called("dev").defaults == Defaults(
-        2, "none", 512, (("a", "b"), ("threads", "4")), 300.0, 7.0
+        2, "none", 512, 2.0, 2**33, (("a", "b"), ("threads", "4")), 300.0, 7.0
     )
     assert policy(parse(GOOD)).called("dev").defaults == Defaults()
