@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from commands.costing import costing
 from commands.replies import Block, Reply, Table, duration, size
 from domain.amounts import memory
 from domain.fit import Fit
@@ -31,7 +32,7 @@ def planned(rollout: Rollout, plan: str, lately: float | None, more: Sequence[Bl
 
 def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
     """What a rollout comes to: differences, what moves, steps, whether it goes on serving, fit,
-    warnings. `lately` is how many seconds the latest change of the service took."""
+    cost, warnings. `lately` is how many seconds the latest change of the service took."""
     rows = tuple(
         (str(number), plan.target, str(step))
         for number, (plan, step) in enumerate(rollout.steps, 1)
@@ -40,6 +41,7 @@ def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
     took = f" Its latest change took {duration(lately)}." if lately is not None else ""
     blocks += [Table(("", "target", "step"), rows), serving(rollout) + took]
     blocks += [fitting(plan.target, plan.fit) for plan in rollout.plans if plan.fit]
+    blocks += costing(rollout)
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
     return blocks
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from domain.costs import PriceText
+
 
 class ProcessTarget(BaseModel):
     """Child processes on the machine the bot runs on."""
@@ -22,6 +24,9 @@ class ProcessTarget(BaseModel):
     """Where downloaded models are kept; default: `models` beside the state."""
     threads: int = Field(default=0, ge=0, le=1024)
     """Threads a replica may use; 0 takes half the processors."""
+    cost_per_hour: PriceText | None = Field(None, examples=["1.20 EUR"])
+    """What each replica costs for an hour, where replicas are what is paid for; plans tell it. A
+    machine that costs the same whether or not it serves has no such price."""
 
 
 class RehearsalTarget(BaseModel):
@@ -47,6 +52,9 @@ class RehearsalTarget(BaseModel):
     """What happens when something is deployed there."""
     pace: float = Field(default=1.0, ge=0, le=60)
     """Seconds each scene takes."""
+    cost_per_hour: PriceText | None = Field(None, examples=["1.20 EUR"])
+    """What each replica costs for an hour, where replicas are what is paid for; plans tell it. A
+    machine that costs the same whether or not it serves has no such price."""
 
 
 class TlsSettings(BaseModel):
@@ -111,6 +119,9 @@ class DockerTarget(BaseModel):
     read it from a container that downloads."""
     hf_token_env: str | None = Field(None, examples=["HF_TOKEN"])
     """Or the name of an environment variable that holds it."""
+    cost_per_hour: PriceText | None = Field(None, examples=["1.20 EUR"])
+    """What each replica costs for an hour, where replicas are what is paid for; plans tell it. A
+    machine that costs the same whether or not it serves has no such price."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from domain.access import Environment, Policy
 from domain.arguments import parse_condition
+from domain.costs import COST, Price, read_price
 from domain.decisions import Approval
 from domain.defaults import Defaults
 from domain.people import Role
@@ -40,6 +41,12 @@ def rooms_asked(settings: Settings) -> tuple[str, ...]:
     rules = policy(settings)
     lists = (*rules.roles.values(), *(role.who for role in rules.named))
     return tuple(sorted({each.removeprefix(ROOM) for who in lists for each in who.rooms}))
+
+
+def prices(settings: Settings) -> Mapping[str, Price]:
+    """What a replica costs on the targets that say so, whatever their kind."""
+    said = {name: target.model_dump().get(COST) for name, target in settings.targets.items()}
+    return {name: read_price(text) for name, text in said.items() if text is not None}
 
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:

@@ -1,10 +1,12 @@
 """Asking what a change would do. Whoever may look may ask, and nothing comes of it."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from deployers.protocol import Capabilities
+from domain.costs import Price
 from domain.defaults import Defaults
 from domain.operations import operation_id
 
@@ -110,3 +112,12 @@ async def test_a_limit_is_part_of_the_plan_and_of_what_it_is_diffed_by(desk, tin
     assert "memory: `no limit` → `8 GiB`" in plan
     await desk.says("!deploy tiny --cpu 4 --memory 8g")
     assert "memory: `no limit` → `8 GiB`" in await desk.says("!diff tiny 1")
+
+
+async def test_what_it_costs_is_told_where_it_is_known(desk, world, tiny):
+    assert "Cost" not in await desk.says("!scale tiny 3 --plan")
+    world.prices["a"] = Price(Decimal("0.40"), "EUR")
+    told = await desk.says("!scale tiny 3 --plan")
+    assert "Cost: +0.80 EUR/h (2 replicas more), 1.20 EUR/h in all" in told
+    await desk.says(f"!apply {operation_id('$3')}")
+    assert len(await world.running()) == 3
