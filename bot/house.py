@@ -66,7 +66,7 @@ from inference.endpoints import Endpoints
 from inference.probe import Prober
 from ops_config.load import secret
 from ops_config.settings import Settings
-from ops_config.values import policy
+from ops_config.values import policy, prices
 
 log = structlog.get_logger()
 
@@ -114,7 +114,9 @@ async def open_house(
             stack.push_async_callback(deployer.aclose)
         endpoints, cancellations = Endpoints(), Cancellations()
         outbox = Outbox(api, store, clock, listens=settings.state.shared)
-        fleet = Fleet(store, deployers, endpoints, cancellations, prober.measure, clock)
+        fleet = Fleet(
+            store, deployers, endpoints, cancellations, prober.measure, clock, prices(settings)
+        )
         models = Models(endpoints, http, Timeouts(), clock, random.Random())  # noqa: S311
         deps = Deps(
             fleet,

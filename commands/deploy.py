@@ -8,9 +8,11 @@ from typing import get_args
 import click
 from pydantic import ValidationError
 
+from commands import limits
 from commands.access import Permit
 from commands.changing import Change, Changing
 from commands.lasting import lasting
+from commands.limits import limited, refuse_unkept
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.terms import FORCE, STRATEGY, terms
@@ -52,6 +54,8 @@ class Deploy:
     image: str | None = None
     env: tuple[tuple[str, str], ...] = field(default=())
     compose: str | None = None
+    cpu: float | None = None
+    memory: int | None = None
     ttl: float | None = None
     plan: bool = False
     environment: str | None = None
@@ -69,6 +73,7 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         want = spec(request, before, permit.place)
+        refuse_unkept(request, want, deps)
         permit.allow(touched(before, want), want)
         return want
 
@@ -103,7 +108,8 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
         "placements": _placements(request, before, place),
     }
     try:
-        return ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
+        want = ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
+        return limited(request, want)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
@@ -167,6 +173,7 @@ VERB = Verb(
         option("--target", PlacementsWord(), "T[:N],...", "where; default: the room's own target"),
         option("--engine", click.Choice(get_args(EngineName)), "ENGINE", "what serves it"),
         option("--gpu", GpuWord(), "auto|none|N", "GPUs for each replica"),
+        *limits.OPTIONS,
         option("--replicas", CountWord(1), "N", "copies"),
         option("--ctx", WholeWord(64, 16_777_216), "TOKENS", "context of one conversation"),
         option(

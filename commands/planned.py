@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from commands.costing import costing
 from commands.replies import Block, Reply, Table, duration, size
+from domain.amounts import memory
 from domain.fit import Fit
 from domain.plans import Plan, StepKind, Strategy
 from domain.services import ServiceSpec
@@ -31,7 +33,7 @@ def planned(rollout: Rollout, plan: str, lately: float | None, more: Sequence[Bl
 
 def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
     """What a rollout comes to: differences, what moves, steps, whether it goes on serving, fit,
-    warnings. `lately` is how many seconds the latest change of the service took."""
+    cost, warnings. `lately` is how many seconds the latest change of the service took."""
     rows = tuple(
         (str(number), plan.target, str(step))
         for number, (plan, step) in enumerate(rollout.steps, 1)
@@ -40,6 +42,7 @@ def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
     blocks += [Table(("", "target", "step"), rows), serving(rollout) + _took(rollout, lately)]
     blocks += [ordering(plan) for plan in rollout.plans if plan.strategy is Strategy.RECREATE]
     blocks += [fitting(plan.target, plan.fit) for plan in rollout.plans if plan.fit]
+    blocks += costing(rollout)
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
     return blocks
 
@@ -137,6 +140,8 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
         ("image", _or_default(before.image), _or_default(want.image)),
         ("gpu", str(before.gpu), str(want.gpu)),
         ("context", _or_default(before.context), _or_default(want.context)),
+        ("cpus", _or_no_limit(before.cpus), _or_no_limit(want.cpus)),
+        ("memory", _or_no_limit(before.memory), _or_no_limit(want.memory)),
     ]
     pairs += [
         ("startup budget", f"{before.startup_budget:g} s", f"{want.startup_budget:g} s"),
@@ -172,3 +177,9 @@ def _or_unset(value: str | None) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _or_no_limit(value: float | None) -> str:
+    if value is None:
+        return "no limit"
+    return memory(value) if isinstance(value, int) else f"{value:g}"

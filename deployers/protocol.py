@@ -26,6 +26,9 @@ class Capabilities:
     gpus: str | None = None
     several_replicas: str | None = None
     follow_logs: str | None = None
+    limits: str | None = None
+    """Whether a service's `cpus` and `memory` are kept. A plan for a target that cannot warns of
+    them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from domain.amounts import memory
 from domain.plans import Fingerprint, Plan, Step, StepKind, Strategy
 from domain.replicas import Observed, ReplicaId
 from domain.services import ServiceSpec
@@ -65,6 +66,15 @@ def _alternating(gone: list[list[Step]], new: list[list[Step]]) -> Iterator[list
     for at in range(max(len(gone), len(new))):
         yield from gone[at : at + 1]
         yield from new[at : at + 1]
+
+
+def unkept(want: ServiceSpec, target: str) -> tuple[str, ...]:
+    """What a target that limits nothing has to warn of."""
+    limits = [f"{want.cpus:g} cores"] if want.cpus else []
+    limits += [memory(want.memory)] if want.memory else []
+    if not limits:
+        return ()
+    return (f"it may use more than {' and '.join(limits)}: {target} keeps no limits",)
 
 
 def _bring_up(replica: ReplicaId, *, ready: bool) -> list[Step]:

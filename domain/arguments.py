@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from domain.amounts import memory, read_memory
 from domain.services import ServiceSpec
 from domain.sources import Source
 from domain.subjects import glob
@@ -37,13 +38,18 @@ ARGUMENTS: Final[Mapping[str, Callable[[ServiceSpec], object]]] = {
     "gpu": lambda spec: spec.gpu,
     "context": lambda spec: "default" if spec.context is None else spec.context,
     "replicas": lambda spec: spec.replicas,
+    "cpus": lambda spec: "unlimited" if spec.cpus is None else spec.cpus,
+    "memory": lambda spec: "unlimited" if spec.memory is None else memory(spec.memory),
     "startup_budget": lambda spec: spec.startup_budget,
     "drain_timeout": lambda spec: spec.drain_timeout,
 }
 """What may be asked of a service as it would be, and how it is found there."""
 
-NUMBERS: Final = frozenset({"gpu", "context", "replicas", "startup_budget", "drain_timeout"})
-"""Those that `<=` and `>=` make sense of. Budgets and timeouts are in seconds."""
+NUMBERS: Final = frozenset(
+    {"gpu", "context", "replicas", "cpus", "memory", "startup_budget", "drain_timeout"}
+)
+"""Those that `<=` and `>=` make sense of. Budgets and timeouts are in seconds, memory is written
+with a unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +71,14 @@ class Condition:
         return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
     def holds(self, spec: ServiceSpec) -> bool:
-        """Whether it is true. A number that is left open (`gpu` auto, no context) is not known to
-        be within any bound; no GPU is 0 of them."""
+        """Whether it is true. A number that is left open (`gpu` auto, no context, no limit) is not
+        known to be within any bound; no GPU is 0 of them."""
         found = self.found(spec)
         if self.sign == "=":
             return re.fullmatch(glob(self.value), found, re.DOTALL) is not None
-        number = "0" if self.argument == "gpu" and found == "none" else found
-        if not _NUMBER.fullmatch(number):
+        has, bound = _number(self.argument, found), _number(self.argument, self.value)
+        if has is None or bound is None:
             return False
-        has, bound = float(number), float(self.value)
         return has <= bound if self.sign == "<=" else has >= bound
 
     def _of(self, spec: ServiceSpec) -> object:
@@ -96,6 +101,27 @@ def parse_condition(text: str) -> Condition:
         raise ValueError(f"`{text[:80]}`: there is no argument `{argument[:40]}`; {right}")
     if sign != "=" and not (setting or argument in NUMBERS):
         raise ValueError(f"`{text[:80]}`: `{argument}` is no number; write `{argument}=...`")
-    if sign != "=" and not _NUMBER.fullmatch(value):
+    if argument == "memory":
+        value = _memory(value, word=sign == "=")
+    elif sign != "=" and _number(argument, value) is None:
         raise ValueError(f"`{text[:80]}`: `{value[:40]}` is no number")
     return Condition(argument, sign, value)
+
+
+def _memory(text: str, *, word: bool) -> str:
+    """As it is found in a service, so that `8g` is the same as `8 GiB`; a word, where that may be,
+    stays as it is."""
+    try:
+        return memory(read_memory(text))
+    except ValueError:
+        if not word:
+            raise
+        return text
+
+
+def _number(argument: str, text: str) -> float | None:
+    """What is compared: memory in bytes, no GPU as 0 of them; None for what is no number."""
+    if argument == "memory":
+        return None if text == "unlimited" else float(read_memory(text))
+    number = "0" if argument == "gpu" and text == "none" else text
+    return float(number) if _NUMBER.fullmatch(number) else None

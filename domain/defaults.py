@@ -14,6 +14,10 @@ class Defaults:
     replicas: int | None = None
     gpu: str | int | None = None
     context: int | None = None
+    cpus: float | None = None
+    """Cores."""
+    memory: int | None = None
+    """Bytes."""
     settings: tuple[tuple[str, str], ...] = ()
     startup_budget: float | None = None
     """Seconds."""
@@ -26,6 +30,8 @@ class Defaults:
         said = {
             "gpu": self.gpu,
             "context": self.context,
+            "cpus": self.cpus,
+            "memory": self.memory,
             "settings": self.settings or None,
             "startup_budget": self.startup_budget,
             "drain_timeout": self.drain_timeout,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from domain.costs import Price
 from domain.fit import Fit
 from domain.replicas import Observed, ReplicaId
 from domain.services import ServiceSpec
@@ -73,6 +74,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     fit: Fit | None = None
     """Whether what it starts fits, where that can be told."""
+    cost: Price | None = None
+    """What each replica costs there; None where nobody said."""
     whole: tuple[Step, ...] | None = None
     """All steps of the plan this one was cut from; None for a plan that was not cut."""
     strategy: Strategy = Strategy.ROLLING

@@ -27,6 +27,10 @@ EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,12
 MAX_REPLICAS = 64
 """More than this in one placement is a typo, not a wish."""
 
+MIN_CPUS, MAX_CPUS = 0.01, 1024.0
+MIN_MEMORY, MAX_MEMORY = 6 * 2**20, 2**50
+"""Bytes. Docker takes no less."""
+
 
 class Placement(BaseModel, frozen=True, extra="forbid"):
     """So many replicas on one target."""
@@ -53,6 +57,11 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
     """Environment variables of its replicas, sorted by name. No secrets: people see them."""
     compose: bool = False
     """Whether its replicas are Compose projects, also on a target that does not ask for it."""
+    cpus: float | None = Field(default=None, ge=MIN_CPUS, le=MAX_CPUS)
+    """Processor cores that one replica may use; None for no limit."""
+    memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
+    """Bytes of its machine's memory that one replica may use; None for no limit. A card's own
+    memory is not counted."""
     restarts: int = 0
     """Raised by `!restart`, so that a restart is an ordinary rollout to a new revision (what
     the `restartedAt` annotation does for a Kubernetes deployment)."""

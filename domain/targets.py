@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from domain.costs import PriceText
+
 Reference = tuple[str, Path | None, str | None]
 """A secret that settings name: (what it is, the file, the environment variable)."""
 
@@ -25,6 +27,9 @@ class ProcessTarget(BaseModel):
     """Where downloaded models are kept; default: `models` beside the state."""
     threads: int = Field(default=0, ge=0, le=1024)
     """Threads a replica may use; 0 takes half the processors."""
+    cost_per_hour: PriceText | None = Field(None, examples=["1.20 EUR"])
+    """What each replica costs for an hour, where replicas are what is paid for; plans tell it. A
+    machine that costs the same whether or not it serves has no such price."""
 
 
 class RehearsalTarget(BaseModel):
@@ -50,6 +55,9 @@ class RehearsalTarget(BaseModel):
     """What happens when something is deployed there."""
     pace: float = Field(default=1.0, ge=0, le=60)
     """Seconds each scene takes."""
+    cost_per_hour: PriceText | None = Field(None, examples=["1.20 EUR"])
+    """What each replica costs for an hour, where replicas are what is paid for; plans tell it. A
+    machine that costs the same whether or not it serves has no such price."""
 
 
 class TlsSettings(BaseModel):
@@ -125,6 +133,9 @@ class DockerTarget(BaseModel):
     read it from a container that downloads."""
     hf_token_env: str | None = Field(None, examples=["HF_TOKEN"])
     """Or the name of an environment variable that holds it."""
+    cost_per_hour: PriceText | None = Field(None, examples=["1.20 EUR"])
+    """What each replica costs for an hour, where replicas are what is paid for; plans tell it. A
+    machine that costs the same whether or not it serves has no such price."""
 
     @property
     def secrets(self) -> tuple[Reference, ...]:

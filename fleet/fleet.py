@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import structlog
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
+from domain.costs import Price
 from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
 from domain.operations import Operation
 from domain.plans import StepKind
@@ -62,6 +64,7 @@ class Fleet:
         cancellations: Cancellations,
         measure: Measure,
         clock: Clock,
+        prices: Mapping[str, Price] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._deployers = deployers
@@ -73,7 +76,7 @@ class Fleet:
         self._claims = Claims(cancellations, clock)
         self.survey = Survey(store, deployers, endpoints, self._claims)
         """Looks at what this changes."""
-        self.planning = Planning(store, deployers, self._rollouts, self.survey, clock)
+        self.planning = Planning(store, deployers, self._rollouts, self.survey, clock, prices)
         """Tells what changes would do."""
 
     @property

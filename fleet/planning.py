@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
 from deployers.protocol import Deployer
 from domain.clock import Clock
+from domain.costs import Price
 from domain.errors import Busy, UnknownName, WorldChanged
 from domain.locks import in_the_way
 from domain.operations import Operation
@@ -41,12 +43,14 @@ class Planning:
         rollouts: Rollouts,
         survey: Survey,
         clock: Clock,
+        prices: Mapping[str, Price],
     ) -> None:
         self._store = store
         self._deployers = deployers
         self._rollouts = rollouts
         self._survey = survey
         self._clock = clock
+        self._prices = prices
 
     async def kept(self, name: str, operation: Operation) -> Rollout | None:
         """What was planned for an operation before.
@@ -200,6 +204,7 @@ class Planning:
                 continue
             hurry(self._deployers[target])
             plan = await self._rollouts.plan(want, target, operation.id, before, terms)
+            plan = replace(plan, cost=self._prices.get(target))
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)
 

@@ -73,7 +73,7 @@ class Rollout:
     def id(self) -> str:
         """Eight hex digits over all that is to be done and what it was planned from. What people
         approve goes by it."""
-        parts = [self.want.model_dump_json(), self.before and self.before.model_dump_json()]
+        parts = [_in_full(self.want), self.before and _in_full(self.before)]
         for plan in self.plans:
             steps, alive = [str(step) for step in plan.steps], sorted(plan.fingerprint.alive)
             parts.append(json.dumps([plan.operation, plan.target, steps, alive]))
@@ -93,6 +93,12 @@ class Rollout:
     def from_json(cls, text: str) -> Rollout:
         """As the store kept it."""
         return _ROLLOUT.validate_json(text)
+
+
+def _in_full(spec: ServiceSpec) -> str:
+    """All that is said of it, so that a field that a later release adds changes no id: what waits
+    for approval over an upgrade goes on."""
+    return spec.model_dump_json(exclude_defaults=True)
 
 
 _ROLLOUT = TypeAdapter(Rollout)

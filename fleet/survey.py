@@ -174,6 +174,12 @@ class Survey:
         """What is being changed right now, and by which operation, oldest first."""
         return self._claims.held
 
+    def limits_nothing(self, target: str) -> str | None:
+        """Why a target cannot keep a replica within so many cores and bytes; None if it can, or if
+        there is no such target."""
+        deployer = self._deployers.get(target)
+        return deployer.capabilities.limits if deployer else None
+
     async def foreseen(self, want: ServiceSpec) -> MadeOf:
         """What a service would be made of if it were started now; empty where nobody can tell."""
         return await foreseen(self._deployers, want)

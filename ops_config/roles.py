@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field, field_validator
 from domain.arguments import parse_condition
 from domain.people import Role
 from domain.rules import ANYWHERE, COMMANDS
-from domain.services import MAX_REPLICAS, Gpu
+from domain.services import MAX_CPUS, MAX_REPLICAS, MIN_CPUS, Gpu
 from domain.subjects import checked
 from ops_config.explain import nearest
-from ops_config.section import Duration, Section
+from ops_config.section import Duration, Memory, Section
 
 
 def _role_name(name: str) -> str:
@@ -47,6 +47,11 @@ class DefaultsSettings(Section):
     """`auto`, `none`, or how many for each copy."""
     context: int | None = Field(None, ge=64, le=16_777_216, examples=[8192])
     """Tokens one conversation may hold."""
+    cpus: float | None = Field(None, ge=MIN_CPUS, le=MAX_CPUS, examples=[4])
+    """Processor cores that each copy may use. Where a target cannot keep that, plans say so."""
+    memory: Memory | None = Field(None, examples=["8g"])
+    """Memory that each copy may use, without that of graphics cards: `512m`, `8g`, in powers of
+    1024. Where a target cannot keep that, plans say so."""
     settings: dict[str, str] = Field({}, examples=[{"threads": "4"}])
     """Settings of the engine, as `--set` takes them."""
     startup_budget: Duration | None = Field(None, examples=["2m"])
@@ -79,9 +84,9 @@ class RuleSettings(Section):
         (), examples=[["replicas<=4", "source=hf://org/*"]]
     )
     """What has to hold for the service as it would be, however it was asked for: `service`,
-    `source`, `engine`, `gpu`, `context`, `replicas`, `startup_budget`, `drain_timeout` (seconds) or
-    `setting.KEY`, then `<=`, `>=` or `=`, then a number or a word in which `*` stands for
-    anything."""
+    `source`, `engine`, `gpu`, `context`, `replicas`, `cpus`, `memory` (`8g`), `startup_budget`,
+    `drain_timeout` (seconds) or `setting.KEY`, then `<=`, `>=` or `=`, then a number or a word in
+    which `*` stands for anything."""
 
 
 class RoleSettings(Section):

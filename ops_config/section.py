@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from domain.amounts import read_memory
+from domain.services import MAX_MEMORY, MIN_MEMORY
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
 
@@ -34,6 +37,21 @@ Duration = Annotated[
     ),
 ]
 """Seconds, written as a number or with a unit."""
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, str):
+        return read_memory(value)
+    raise ValueError("has no unit; write for example 512m or 8g")
+
+
+Memory = Annotated[
+    int,
+    Field(ge=MIN_MEMORY, le=MAX_MEMORY),
+    BeforeValidator(_bytes),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+ ?[kmgtKMGT]([iI]?[bB])?$"}),
+]
+"""Bytes, written with a unit."""
 
 
 class Section(BaseModel):

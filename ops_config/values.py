@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from domain.access import Environment, Policy
 from domain.arguments import parse_condition
+from domain.costs import COST, Price, read_price
 from domain.decisions import Approval
 from domain.defaults import Defaults
 from domain.people import Role
@@ -42,6 +43,12 @@ def rooms_asked(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted({each.removeprefix(ROOM) for who in lists for each in who.rooms}))
 
 
+def prices(settings: Settings) -> Mapping[str, Price]:
+    """What a replica costs on the targets that say so, whatever their kind."""
+    said = {name: target.model_dump().get(COST) for name, target in settings.targets.items()}
+    return {name: read_price(text) for name, text in said.items() if text is not None}
+
+
 def environment(name: str, settings: EnvironmentSettings) -> Environment:
     """One environment."""
     approvals = {
@@ -57,6 +64,8 @@ def _defaults(said: DefaultsSettings) -> Defaults:
         said.replicas,
         said.gpu,
         said.context,
+        said.cpus,
+        said.memory,
         tuple(sorted(said.settings.items())),
         said.startup_budget,
         said.drain_timeout,

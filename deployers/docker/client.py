@@ -60,6 +60,9 @@ def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
         mounts=bindings(wanted.mounts),
         device_requests=cards,
         shm_size=wanted.shared_memory,
+        nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
+        mem_limit=wanted.memory,
+        memswap_limit=wanted.memory,
         log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
         security_opt=["no-new-privileges"],
     )

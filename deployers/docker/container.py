@@ -41,6 +41,10 @@ class Container:
     """Cards it gets; -1 for all there are."""
     shared_memory: int | None = None
     """Bytes of /dev/shm."""
+    cpus: float | None = None
+    """Processor cores it may use; None for all."""
+    memory: int | None = None
+    """Bytes of memory it may use, swap included; None for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ def container(
         mounts=mounts,
         gpus=_cards(want) if hardware == "cuda" else 0,
         shared_memory=start.shared_memory,
+        cpus=want.cpus,
+        memory=want.memory,
     )
 
 

@@ -45,7 +45,9 @@ class ProcessDeployer:
     The processes outlive the bot; the next one finds them by their locks.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        limits="processes there take what they need of the machine"
+    )
 
     def __init__(self, name: str, home: Path, models: Models, threads: int, tools: Tools) -> None:
         self._name, self._home, self._models, self._threads = name, home, models, threads
@@ -69,7 +71,8 @@ class ProcessDeployer:
             return steps.rolling(want, have, operation)
         self._check(want, facts)
         no_card = want.gpu == "auto" and not facts.gpus
-        warnings = ("no graphics card here: it runs on the processor",) if no_card else ()
+        no_gpu = ("no graphics card here: it runs on the processor",) if no_card else ()
+        warnings = (*no_gpu, *steps.unkept(want, self._name))
         return steps.rolling(want, have, operation, warnings)
 
     async def need(self, want: ServiceSpec) -> Need | None:

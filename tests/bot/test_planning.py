@@ -1,10 +1,17 @@
 """Asking what a change would do. Whoever may look may ask, and nothing comes of it."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
+from deployers.protocol import Capabilities
+from domain.costs import Price
+from domain.defaults import Defaults
 from domain.operations import operation_id
 
-from .homeserver import OTHER
+from . import desk as desk_module
+from .homeserver import OTHER, ROOM
 from .test_worker import BOB, EVE
 
 
@@ -67,3 +74,50 @@ async def test_a_plan_that_cannot_be_made_says_why(desk, tiny, command, sender, 
 
 async def test_a_room_without_an_environment_has_nothing_to_plan(desk):
     assert "bound to no environment" in await desk.says("!deploy x tiny://ops --plan", room=OTHER)
+
+
+@pytest.fixture
+def limitless(world):
+    """A target that cannot keep a replica from taking what it likes."""
+    world.deployers["a"].capabilities = Capabilities(limits="nobody counts there")
+
+
+@pytest.mark.parametrize("said", ["--cpu 4", "--memory 8g", "--cpu none --memory 8g"])
+async def test_a_limit_is_refused_where_it_cannot_be_kept(desk, world, tiny, limitless, said):
+    before = await world.wanted()
+    for plan in ("", " --plan"):
+        told = await desk.says(f"!deploy tiny {said}{plan}")
+        assert "a cannot keep --cpu or --memory: nobody counts there" in told
+    assert await world.wanted() == before
+    await desk.says("!deploy tiny --cpu none --memory none --ctx 512")
+    assert (await world.wanted()).context == 512
+
+
+async def test_a_limit_that_nobody_asked_for_just_now_keeps_nothing_from_running(
+    desk, world, monkeypatch, limitless
+):
+    """An environment with a limit for new services has targets of several kinds."""
+    prod = replace(desk_module.PROD, defaults=Defaults(memory=2**33))
+    desk.policy = replace(desk_module.POLICY, rooms={ROOM: prod})
+    desk.open()
+    await desk.says("!deploy tiny tiny://ops")
+    await desk.says("!scale tiny 2")
+    assert (await world.wanted()).memory == 2**33
+    assert len(await world.running()) == 2
+
+
+async def test_a_limit_is_part_of_the_plan_and_of_what_it_is_diffed_by(desk, tiny):
+    plan = await desk.says("!deploy tiny --cpu 4 --memory 8g --plan")
+    assert "cpus: `no limit` → `4`" in plan
+    assert "memory: `no limit` → `8 GiB`" in plan
+    await desk.says("!deploy tiny --cpu 4 --memory 8g")
+    assert "memory: `no limit` → `8 GiB`" in await desk.says("!diff tiny 1")
+
+
+async def test_what_it_costs_is_told_where_it_is_known(desk, world, tiny):
+    assert "Cost" not in await desk.says("!scale tiny 3 --plan")
+    world.prices["a"] = Price(Decimal("0.40"), "EUR")
+    told = await desk.says("!scale tiny 3 --plan")
+    assert "Cost: +0.80 EUR/h (2 replicas more), 1.20 EUR/h in all" in told
+    await desk.says(f"!apply {operation_id('$3')}")
+    assert len(await world.running()) == 3

@@ -87,6 +87,8 @@ UNDERSTOOD = [
     ("deploy tiny --gpu auto", Deploy("tiny", gpu="auto")),
     ("deploy tiny --gpu none", Deploy("tiny", gpu="none")),
     ("deploy tiny --gpu 2", Deploy("tiny", gpu=2)),
+    ("deploy tiny --cpu 4 --memory 8g", Deploy("tiny", cpu=4.0, memory=2**33)),
+    ("deploy tiny --cpu none --memory none", Deploy("tiny", cpu=0.0, memory=0)),
     ("deploy tiny --replicas 3", Deploy("tiny", replicas=3)),
     ("deploy tiny —replicas 3", Deploy("tiny", replicas=3)),
     ("deploy tiny —replicas=3", Deploy("tiny", replicas=3)),

@@ -49,6 +49,9 @@ def test_a_new_service_goes_where_it_was_said_or_to_the_rooms_own_target(request
         (Deploy("tiny", OTHER), {"source": OTHER}),
         (Deploy("tiny", gpu=1), {"gpu": 1}),
         (Deploy("tiny", ctx=1024), {"context": 1024}),
+        (Deploy("tiny", cpu=0.5), {"cpus": 0.5}),
+        (Deploy("tiny", memory=2**33), {"memory": 2**33}),
+        (Deploy("tiny", cpu=0.0, memory=0), {}),
         (Deploy("tiny", replicas=5), {"placements": on(us=5)}),
         (Deploy("tiny", target=(("eu", None),)), {"placements": on(eu=2)}),
         (Deploy("tiny", target=(("eu", 1), ("us", None))), {"placements": on(eu=1, us=1)}),
@@ -83,3 +86,11 @@ def test_what_was_never_said_or_does_not_fit_is_asked_for(request_, before, said
         spec(request_, before, PROD)
     assert said in caught.value.summary
     assert "For example" in caught.value.hint
+
+
+def test_a_limit_stays_until_it_is_taken_away():
+    limited = RUNNING.model_copy(update={"cpus": 2.0, "memory": 2**33})
+    assert spec(Deploy("tiny", ctx=1024), limited, PROD).memory == 2**33
+    assert spec(Deploy("tiny", cpu=0.0), limited, PROD) == RUNNING.model_copy(
+        update={"memory": 2**33}
+    )

@@ -50,6 +50,7 @@ SAMPLES = {
     "2h": "2h",
     "7d": "7d",
     "8h": "8h",
+    "8g": "8g",
     "DURATION": "2h",
     "PERIOD": "2m",
 }

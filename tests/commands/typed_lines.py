@@ -7,7 +7,7 @@ from typing import Any
 import click
 from hypothesis import strategies as st
 
-from commands import words
+from commands import limits, words
 from commands.verb import AnyVerb
 from domain.services import MAX_REPLICAS
 from domain.sources import Source
@@ -97,6 +97,12 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return whole(least, most)
         case words.GpuWord():
             return st.sampled_from([("auto", "auto"), ("none", "none"), ("2", 2), ("64", 64)])
+        case limits.CpuWord():
+            return st.sampled_from([("none", 0.0), ("4", 4.0), ("0.5", 0.5), ("1024", 1024.0)])
+        case limits.MemoryWord():
+            return st.sampled_from(
+                [("none", 0), ("8g", 2**33), ("512M", 2**29), ("8 GiB", 2**33), ("1.5g", 3 * 2**29)]
+            )
         case words.TemperatureWord():
             return _TENTHS
         case words.TtlWord():

@@ -359,6 +359,19 @@ def test_running_on_the_processor_for_want_of_a_card_is_said(tmp_path: Path):
     assert plan.warnings == ("no graphics card here: it runs on the processor",)
 
 
+def test_limits_that_nobody_keeps_are_said(tmp_path: Path):
+    """They may be an environment's own: that is no reason not to run."""
+    stage = Stage("process", tmp_path)
+    facts = TargetFacts(TARGET, "process", reachable=True)
+    have = Observed("tiny", TARGET, RealClock().now())
+    want = stage.spec(gpu="none", cpus=2.5, memory=2**33)
+
+    plan = stage.open().plan(want, have, facts, "op1")
+
+    assert plan.warnings == (f"it may use more than 2.5 cores and 8 GiB: {TARGET} keeps no limits",)
+    assert stage.open().plan(want.scaled(0), have, facts, "op2").warnings == ()
+
+
 def test_a_log_grown_too_long_keeps_its_end(tmp_path: Path):
     log = tmp_path / "log"
     log.write_text("".join(f"line {n}\n" for n in range(1000)))

@@ -69,6 +69,8 @@ def test_counts_and_patience_leave_the_revision_alone(change):
         {"gpu": 1},
         {"context": 4096},
         {"settings": (("threads", "2"),)},
+        {"cpus": 0.5},
+        {"memory": 2**33},
         {"restarts": 1},
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deployers import registry
 from deployers.protocol import Deployer, Tools
+from domain.costs import Price
 from domain.decisions import NOBODY, Approval, Question
 from domain.operations import Operation, operation_id
 from domain.progress import Progress
@@ -133,6 +134,7 @@ class World:
     cancellations: Cancellations = field(default_factory=Cancellations)
     news: list[Progress] = field(default_factory=list)
     deployers: dict[str, Deployer] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
     first_token: FirstToken | None = None
     patience: float = 30.0
     """Seconds of the machine's own that what was cancelled gets to end."""
@@ -156,6 +158,7 @@ class World:
             self.cancellations,
             self._measure,
             self.clock,
+            self.prices,
         )
         return self.fleet
 

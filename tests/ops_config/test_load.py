@@ -1,6 +1,7 @@
 """A configuration that is wrong says where, and starts nothing."""
 
 import copy
+from decimal import Decimal
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.arguments import Condition
+from domain.costs import Price
 from domain.defaults import Defaults
 from domain.errors import ConfigError
 from domain.people import Person, Role
@@ -15,7 +17,7 @@ from domain.rules import Rule
 from domain.subjects import Subjects
 from ops_config.load import load, parse
 from ops_config.settings import Settings
-from ops_config.values import policy, rooms_asked
+from ops_config.values import policy, prices, rooms_asked
 
 GOOD = {
     "matrix": {
@@ -186,6 +188,14 @@ def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
         ("environments/dev/defaults", {"settings": {"a": []}}, "dev.defaults.settings.a: "),
         ("environments/dev/defaults", {"settings": {"a": True}}, "dev.defaults.settings.a: "),
         ("environments/dev/defaults", {"drain_timeout": "-1s"}, "dev.defaults.drain_timeout: "),
+        ("environments/dev/defaults", {"cpus": 0}, "dev.defaults.cpus: "),
+        ("environments/dev/defaults", {"cpus": "all"}, "dev.defaults.cpus: "),
+        ("environments/dev/defaults", {"memory": 8}, "memory: has no unit; write for example 512m"),
+        ("environments/dev/defaults", {"memory": "8x"}, "`8x` is no amount of memory"),
+        ("environments/dev/defaults", {"memory": "1k"}, "dev.defaults.memory: "),
+        ("roles/s", rule(when=["memory<=16"]), "`16` is no amount of memory"),
+        ("targets/stage/cost_per_hour", "1.20", "`1.20` is no price; write for example `1.20 EUR`"),
+        ("targets/stage/cost_per_hour", 1.2, "targets.stage: cost_per_hour: "),
         ("access/operator", "@ann:example.org", "access.operator: "),
         ("access/viewer", [7], "access.viewer.0: "),
         ("monitoring/probe_every", "often", "is not a duration; write for example 30s"),
@@ -324,9 +334,14 @@ def test_roles_of_ones_own_become_rules_that_know_where_they_stand():
 
 def test_an_environment_says_what_new_services_are_there():
     said = {"replicas": 2, "gpu": "none", "context": 512, "settings": {"threads": 4, "a": "b"}}
-    said |= {"startup_budget": "5m", "drain_timeout": 7}
+    said |= {"startup_budget": "5m", "drain_timeout": 7, "cpus": 2, "memory": "8g"}
     rules = policy(parse(changed("environments/dev/defaults", said)))
     assert rules.called("dev").defaults == Defaults(
-        2, "none", 512, (("a", "b"), ("threads", "4")), 300.0, 7.0
+        2, "none", 512, 2.0, 2**33, (("a", "b"), ("threads", "4")), 300.0, 7.0
     )
     assert policy(parse(GOOD)).called("dev").defaults == Defaults()
+
+
+def test_what_a_replica_costs_is_known_of_the_targets_that_say_so():
+    raw = changed("targets/stage/cost_per_hour", "1.20 EUR")
+    assert prices(parse(raw)) == {"stage": Price(Decimal("1.20"), "EUR")}
