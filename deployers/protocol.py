@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from domain.clock import Clock
 from domain.fit import Need
+from domain.incidents import Incident
 from domain.made_of import MadeOf
 from domain.plans import Plan
 from domain.progress import Report
@@ -114,6 +116,21 @@ class Foresight(Protocol):
         """What a replica that is started now would be made of, as `observe` would tell it.
 
         May take as long as reading a file does. Empty where it cannot be known yet.
+        """
+        ...
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """What a deployer may offer besides: word of what happens to replicas by itself."""
+
+    def incidents(self, since: datetime) -> AsyncIterator[Incident]:
+        """What happened after that moment, in its order, and then whatever happens, as it does.
+
+        What the deployer itself did is no incident. Nor is what becomes of a replica that never
+        was ready: whoever started it is told. An incident that is told again, as after a restart,
+        has the same id. Ends only if there will never be any; raises Unreachable when the target
+        cannot be listened to.
         """
         ...
 
