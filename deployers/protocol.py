@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,7 +124,7 @@ class Foresight(Protocol):
 class Watchful(Protocol):
     """What a deployer may offer besides: word of what happens to replicas by itself."""
 
-    def incidents(self, since: datetime) -> AsyncIterator[Incident]:
+    def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
         """What happened after that moment, in its order, and then whatever happens, as it does.
 
         What the deployer itself did is no incident. Nor is what becomes of a replica that never

@@ -30,6 +30,7 @@ class Kind(StrEnum):
 
 
 _FOR_A_PERSON = {Kind.OUT_OF_MEMORY, Kind.RESTART_LOOP}
+_BY_ITSELF = {Kind.OUT_OF_MEMORY, Kind.GPU_LOST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Incident:
     def for_a_person(self) -> bool:
         """Whether it will hardly come right by itself."""
         return self.kind in _FOR_A_PERSON
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether no change to the service can be what did it."""
+        return self.kind in _BY_ITSELF
 
     def __str__(self) -> str:
         told = f"{self.replica} on {self.target} {self.text}"

@@ -185,6 +185,7 @@ class Fleet:
             await tx.operations.keep_rollout(operation.id, settled.to_json())
             if rollout.removal:
                 await tx.services.remove(rollout.want.name)
+                await tx.incidents.forget(rollout.want.name)
             else:
                 now = self._clock.now()
                 wanted = Wanted(rollout.want, operation.room, operation.id, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from typing import ClassVar
 
@@ -123,7 +123,7 @@ class DockerDeployer:
         except (TargetError, Unsupported):
             return ()
 
-    def incidents(self, since: datetime) -> AsyncIterator[Incident]:
+    def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
         """What the engine tells of its containers, and what `nvidia-smi` in them does."""
         return self._watching.incidents(since)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,7 +45,7 @@ class Watching:
         """We end this one ourselves: nothing that becomes of it is an incident."""
         self._ours.append(container)
 
-    async def incidents(self, since: datetime) -> AsyncIterator[Incident]:
+    async def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
         """As `Watchful` promises. Raises Unreachable."""
         found: asyncio.Queue[Incident | Exception] = asyncio.Queue()
         tasks = [

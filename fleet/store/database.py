@@ -24,6 +24,7 @@ from fleet.store.decisions import DecisionRecords
 from fleet.store.expiries import Expiries
 from fleet.store.files import Files
 from fleet.store.identities import Identities
+from fleet.store.incidents import Incidents
 from fleet.store.leaks import Leaks
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD = "0011"
+HEAD = "0013"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -63,6 +64,7 @@ class Transaction:
     expiries: Expiries
     identities: Identities
     leaks: Leaks
+    incidents: Incidents
 
     @classmethod
     def over(
@@ -84,6 +86,7 @@ class Transaction:
             Expiries(connection),
             Identities(connection),
             Leaks(connection),
+            Incidents(connection),
         )
 
 
