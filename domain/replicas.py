@@ -126,3 +126,5 @@ class TargetFacts:
     no_cards: str | None = None
     """Why replicas cannot have graphics cards there, where that is known. `gpus` may also be
     empty because nobody could count them."""
+    cards_at_risk: str | None = None
+    """How replicas may lose cards there that they were given."""

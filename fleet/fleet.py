@@ -10,6 +10,7 @@ from datetime import datetime
 from deployers.protocol import Deployer
 from domain.clock import Clock
 from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
+from domain.made_of import MadeOf
 from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Report
@@ -44,6 +45,8 @@ class Outcome:
     first_token: FirstToken | None = None
     warnings: tuple[str, ...] = ()
     """What the targets wanted said: that there is no GPU, for example."""
+    made_of: MadeOf = ()
+    """What its replicas were really made of, where a target tells."""
 
 
 class Fleet:
@@ -120,10 +123,10 @@ class Fleet:
     ) -> Outcome:
         began = await self._begin(rollout, operation, fresh=fresh)
         if rollout.settled:
-            await self._adopt(rollout.want.name)
+            made_of = await self._adopt(rollout.want.name)
         else:
-            await self._make_true(rollout, operation, report)
-        return await self._outcome(rollout, began)
+            made_of = await self._make_true(rollout, operation, report)
+        return replace(await self._outcome(rollout, began), made_of=made_of)
 
     async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
         """When the rollout began, which is now unless it had before a restart.
@@ -149,9 +152,10 @@ class Fleet:
             await tx.operations.goes_on(operation.id)
         return now
 
-    async def _make_true(self, rollout: Rollout, operation: Operation, report: Report) -> None:
+    async def _make_true(self, rollout: Rollout, operation: Operation, report: Report) -> MadeOf:
         """Carry it out and write it down, or put back what was and forget that it was planned.
 
+        Returns what its replicas were made of.
         Either way whoever has the next turn finds no plan of this one half carried out.
         """
         course = Course()
@@ -168,17 +172,19 @@ class Fleet:
             async with self._store.transaction() as tx:
                 await tx.operations.keep_rollout(operation.id, None)
             raise
-        await self._settle(rollout, operation)
+        return await self._settle(rollout, operation)
 
-    async def _adopt(self, name: str) -> None:
+    async def _adopt(self, name: str) -> MadeOf:
         """Have requests reach what runs: the routing table did not outlive the restart."""
         async with self._store.transaction() as tx:
             found = await tx.services.get(name)
+            history = await tx.services.history(name)
         with suppress(Unreachable):  # the keeper looks again
             if found is not None:
                 await self.survey.refresh(found)
+        return history[0].resolved if history else ()
 
-    async def _settle(self, rollout: Rollout, operation: Operation) -> None:
+    async def _settle(self, rollout: Rollout, operation: Operation) -> MadeOf:
         made_of = await resolved(self._deployers, rollout.want)
         async with self._store.transaction() as tx:
             settled = replace(rollout, settled=True)
@@ -190,6 +196,7 @@ class Fleet:
                 now = self._clock.now()
                 wanted = Wanted(rollout.want, operation.room, operation.id, now)
                 await tx.services.put(wanted, made_of)
+        return made_of
 
     async def _outcome(self, rollout: Rollout, began: datetime) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from deployers import steps
 from deployers.docker import container as labels
-from deployers.docker import facts, failures
+from deployers.docker import facts, failures, hardware
 from deployers.docker.api import Api, Gone
 from deployers.docker.cards import CardMemory
 from deployers.docker.following import following
@@ -88,8 +88,7 @@ class DockerDeployer:
                 f"{self._name} has {len(facts.gpus)} graphics cards, not {want.gpu}",
                 hint="--gpu auto takes what there is",
             )
-        warnings = (f"no graphics card: {choice.why}; it runs on the processor",)
-        return steps.rolling(want, have, operation, warnings if choice.why else ())
+        return steps.rolling(want, have, operation, hardware.warnings(choice, facts.cards_at_risk))
 
     async def need(self, want: ServiceSpec) -> Need | None:
         """Not told yet."""

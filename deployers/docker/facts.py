@@ -39,4 +39,5 @@ def told(name: str, info: Mapping[str, Any], cards: tuple[Gpu, ...] | None) -> T
         cpus=info.get("NCPU"),
         gpus=() if trouble else cards or (),
         no_cards=trouble,
+        cards_at_risk=hardware.at_risk(info),
     )

@@ -40,7 +40,11 @@ def test_it_has_a_runtime_or_devices(client, proxy):
 
 def test_what_asks_for_cards_runs_and_what_it_asked_is_noted(client, proxy):
     client.containers.run(
-        LLAMACPP.reference, entrypoint=["sleep", "60"], name="card", detach=True, device_requests=CARDS
+        LLAMACPP.reference,
+        entrypoint=["sleep", "60"],
+        name="card",
+        detach=True,
+        device_requests=CARDS,
     )
     assert client.containers.get("card").status == "running"
     assert proxy.asked["card"][0]["Capabilities"] == [["gpu"]]

@@ -11,8 +11,8 @@ from tests.engines.images import LLAMACPP, PROGRAMS
 
 REFERENCE = "gantry-test/llamacpp-cuda:1"
 
-LOSE_CARD = ["touch", "/tmp/nvml-lost"]  # noqa: S108
-FALL_ILL, GET_WELL = ["touch", "/tmp/ill"], ["rm", "/tmp/ill"]  # noqa: S108
+LOSE_CARD = ["touch", "/tmp/nvml-lost"]
+FALL_ILL, GET_WELL = ["touch", "/tmp/ill"], ["rm", "/tmp/ill"]
 """Run inside, these change what `nvidia-smi` and the health check say."""
 
 _CHECK = 'HEALTHCHECK --interval=1s --retries=1 CMD ["sh", "-c", "! test -e /tmp/ill"]'
