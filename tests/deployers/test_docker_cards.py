@@ -23,14 +23,17 @@ from deployers.protocol import Deployer, Tools
 from domain import made_of
 from domain.errors import Unhealthy
 from domain.incidents import Incident, Kind
+from domain.operations import Operation, State
 from domain.replicas import Gpu, Phase
 from domain.targets import DockerTarget
+from fleet.keeper import Keeper
+from fleet.store.database import Store
 from tests.contract.stages import TARGET, RealClock, Stage, bring, make_plan, probe
 from tests.engines import with_cards
 from tests.engines.engine import DockerEngine
 from tests.engines.gpu_proxy import GpuProxy, Refusal
 from tests.engines.images import LLAMACPP
-from tests.fleet.world import Time
+from tests.fleet.world import Time, World
 
 docker_too = [pytest.mark.docker, pytest.mark.engine]
 IMAGES = {"llamacpp-cuda": with_cards.REFERENCE, "llamacpp-cpu": LLAMACPP.reference}
@@ -224,6 +227,33 @@ class TestWithCards:
         assert [(each.kind, each.failure) for each in told] == [(Kind.GPU_LOST, "gpu-lost")]
         assert told[0].evidence == ("Failed to initialize NVML: Unknown Error",)
 
+    async def test_the_keeper_asks_for_one_repair_and_requests_go_nowhere_meanwhile(self, host):
+        store = await Store.open(host.stage.root / "gantry.db")
+        world, filed = World(store, host.stage.root), []
+        deployer = host.open()
+        world.deployers = {TARGET: deployer}
+        fleet = world.new_fleet()
+        await world.change(host.stage.good())
+        (place,) = world.asked()
+        keeper = Keeper(store, fleet, file_into(store, filed), world.clock, every=10)
+        async with heard(deployer) as told:
+            await end_all(store)
+            await keeper.look()
+            assert (filed, world.asked()) == ([], [place])
+            host.run(place, with_cards.LOSE_CARD)
+            await until(lambda: told)
+            for _ in range(3):
+                await keeper.look()
+            assert world.asked() == []
+            (repair,) = filed
+            await fleet.change("tiny", repair, lambda it: it, world.asking(repair), told_nobody)
+            assert world.asked() == [place]
+            await end_all(store)
+            await looked_again(deployer)
+            await keeper.look()
+        assert (len(filed), len(told)) == (1, 1)
+        await store.aclose()
+
     async def test_a_replica_without_its_card_can_be_taken_down(self, host):
         deployer, stage = host.open(), host.stage
         (replica,) = (await bring(deployer, stage.good())).replicas
@@ -254,6 +284,26 @@ class TestWithCards:
         assert (await make_plan(deployer, host.stage.spec(gpu="none"))).warnings == ()
         host.proxy.cdi = True
         assert (await make_plan(deployer, host.stage.good())).warnings == ()
+
+
+def told_nobody(news) -> None:
+    """Progress that nobody follows."""
+
+
+def file_into(store: Store, filed: list[Operation]):
+    async def file(operation: Operation) -> None:
+        async with store.transaction() as tx:
+            await tx.operations.file([operation])
+        filed.append(operation)
+
+    return file
+
+
+async def end_all(store: Store) -> None:
+    """Nobody is changing anything any more."""
+    async with store.transaction() as tx:
+        for each in await tx.operations.unended():
+            await tx.operations.ended(each.id, State.SUCCEEDED, "", each.said_at)
 
 
 async def looked_again(deployer: Deployer) -> None:
