@@ -78,4 +78,7 @@ def _class(happening: Happening, failure: Failure) -> str:
 
 
 def _limit(there: Seen) -> str:
-    return f" (limit {there.memory / 1e6:.3g} MB)" if there.memory else ""
+    if not there.memory:
+        return ""
+    unit, size = ("GB", 1e9) if there.memory >= 1e9 else ("MB", 1e6)
+    return f" (limit {there.memory / size:.3g} {unit})"
