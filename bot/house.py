@@ -17,6 +17,7 @@ from bot import __version__
 from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.health import Pulse
+from bot.incidents import line
 from bot.intake import Around, Intake
 from bot.keeping import question
 from bot.leaks import Withdrawals
@@ -60,6 +61,7 @@ from fleet.keeper import Keeper
 from fleet.pruning import Pruning
 from fleet.store.database import Store
 from fleet.store.positions import Position
+from fleet.watching import Watch
 from inference.asking import Models
 from inference.client import Timeouts, open_session
 from inference.endpoints import Endpoints
@@ -90,6 +92,7 @@ class House:
     pruning: Pruning
     expiring: Expiring
     withdrawals: Withdrawals
+    watch: Watch
 
 
 @asynccontextmanager
@@ -132,7 +135,10 @@ async def open_house(
             matrix.prefix,
             masked=discretion.masked,
         )
-        house = _people(settings, deps, api, outbox, position, given.password, recovery, discretion)
+        words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)
+        watch = Watch(store, deployers, lambda: fleet.survey.claims, words, say, clock)
+        known = (given.password, recovery, discretion)
+        house = _people(settings, deps, api, outbox, position, *known, watch)
         pulse.session = house.session
         yield house
 
@@ -160,6 +166,7 @@ def _people(
     password: SecretStr | None,
     recovery: RecoveryKey | None,
     discretion: Discretion,
+    watch: Watch,
 ) -> House:
     """The half of the house that talks with people."""
     matrix = settings.matrix
@@ -205,7 +212,7 @@ def _people(
     ask = partial(question, prefix=prefix)
     expiring = Expiring(store, ask, partial(outbox.deliver, final=True), intake.file_own, clock)
     people = (vouching, doorkeeper, admins, renewal)
-    return House(session, outbox, keeper, worker, *people, pruning, expiring, withdrawals)
+    return House(session, outbox, keeper, worker, *people, pruning, expiring, withdrawals, watch)
 
 
 def _doorkeeper(

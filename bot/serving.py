@@ -91,6 +91,7 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "pruning": house.pruning.run(),
         "expiring": house.expiring.run(),
         "withdrawals": house.withdrawals.run(),
+        "watch": house.watch.run(),
     }
     passing: dict[str, Coroutine[Any, Any, None]] = {
         "vouching": house.vouching.run(house.session.caught_up),

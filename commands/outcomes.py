@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from commands.replies import Reply, duration
+from domain import made_of
 from fleet.fleet import Outcome
 
 
@@ -16,8 +17,12 @@ def live(outcome: Outcome) -> Reply:
         )
     count = f"{want.replicas} replica" + ("s" if want.replicas != 1 else "")
     told = f"✓ {want.name} is live on {want.where}: {count} of revision `{want.revision}`"
-    line = " · ".join([told, f"ready in {duration(outcome.seconds)}", *_speed(outcome)])
-    return Reply.done(line, *(f"Note: {warning}." for warning in outcome.warnings))
+    hardware = made_of.hardware(outcome.made_of)
+    on = [f"on the {each}" for each in hardware]
+    line = " · ".join([told, f"ready in {duration(outcome.seconds)}", *on, *_speed(outcome)])
+    said = [why for each in hardware if (why := made_of.reason(each))]
+    notes = (each for each in outcome.warnings if not any(why in each for why in said))
+    return Reply.done(line, *(f"Note: {each}." for each in notes))
 
 
 def unchanged(outcome: Outcome) -> Reply:

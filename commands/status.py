@@ -38,7 +38,11 @@ async def status(request: Status, permit: Permit, deps: Deps, report: Report) ->
         now = deps.clock.now()
         async with deps.store.transaction() as tx:
             expiry = await tx.expiries.get(request.name)
+            latest = await tx.incidents.latest(request.name)
         end = [f"It stays {until(expiry.at, now)}."] if expiry and expiry.at else []
+        if latest:
+            ago = duration((now - latest[0]).total_seconds())
+            end.append(f"Last incident, {ago} ago: {latest[1]}.")
         return Reply.done(*_one(found[0], now, end))
     if not found:
         return Reply.done("Nothing is deployed. Try `!deploy tiny tiny://ops`")

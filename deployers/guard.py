@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -13,11 +13,20 @@ import structlog
 
 from deployers.breaker import Breaker, State
 from deployers.looks import Looks
-from deployers.protocol import Capabilities, Deployer, Foresight, LogLine
+from deployers.protocol import (
+    Capabilities,
+    Deployer,
+    Foresight,
+    LogLine,
+    Stock,
+    Stocked,
+    Watchful,
+)
 from domain.clock import Clock
 from domain.errors import Unreachable
 from domain.expiries import moment, span
 from domain.fit import Need
+from domain.incidents import Incident
 from domain.made_of import MadeOf
 from domain.plans import Plan
 from domain.progress import Report
@@ -39,9 +48,9 @@ def guarded(
     name: str, kind: str, real: Deployer, clock: Clock, deadline: float = DEADLINE
 ) -> Deployer:
     """The same target, guarded. It offers besides what the deployer itself offers besides."""
-    if isinstance(real, Foresight):
-        return ForeseeingGuard(name, kind, real, clock, deadline, real.foresee)
-    return Guard(name, kind, real, clock, deadline)
+    extras = [guard for offered, guard in _EXTRAS if isinstance(real, offered)]
+    made: type[Guard] = type("Guarded", (*extras, Guard), {})
+    return made(name, kind, real, clock, deadline)
 
 
 class Guard:
@@ -198,26 +207,39 @@ class Guard:
         )
 
 
-class ForeseeingGuard(Guard):
-    """The guard of a deployer that can tell what it would start."""
-
-    def __init__(
-        self,
-        name: str,
-        kind: str,
-        real: Deployer,
-        clock: Clock,
-        deadline: float,
-        foresee: Callable[[ServiceSpec], Coroutine[Any, Any, MadeOf]],
-    ) -> None:
-        super().__init__(name, kind, real, clock, deadline)
-        self._foresee = foresee
-
+class _Foreseeing(Guard):
     async def foresee(self, want: ServiceSpec) -> MadeOf:
         """The deployer's own; empty when that takes minutes."""
+        assert isinstance(self._real, Foresight)
+        foresee = self._real.foresee
         with suppress(Unreachable):
-            return await self._looks.at(object(), lambda: self._foresee(want), _unjudged, FORESIGHT)
+            return await self._looks.at(object(), lambda: foresee(want), _unjudged, FORESIGHT)
         return ()
+
+
+class _Stocking(Guard):
+    async def stock(self, want: ServiceSpec) -> Stocked:
+        """The deployer's own; trouble when that takes too long."""
+        assert isinstance(self._real, Stock)
+        stock = self._real.stock
+        try:
+            return await self._looks.at(object(), lambda: stock(want), _unjudged, self._deadline)
+        except Unreachable as error:
+            return Stocked(here=False, trouble=error.summary)
+
+
+class _Watched(Guard):
+    def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
+        """The deployer's own: whoever listens waits for as long as nothing happens."""
+        assert isinstance(self._real, Watchful)
+        return self._real.incidents(since)
+
+
+_EXTRAS: tuple[tuple[type, type[Guard]], ...] = (
+    (Foresight, _Foreseeing),
+    (Stock, _Stocking),
+    (Watchful, _Watched),
+)
 
 
 def _unjudged(found: Any, error: BaseException | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from domain.clock import Clock
 from domain.fit import Need
+from domain.incidents import Incident
 from domain.made_of import MadeOf
 from domain.plans import Plan
 from domain.progress import Report
@@ -165,6 +167,20 @@ class Stock(Protocol):
     async def stock(self, want: ServiceSpec) -> Stocked:
         """What is here of the service's weights. Takes seconds at most, fetches nothing, and
         tells of what is in the way instead of raising it."""
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """What a deployer may offer besides: word of what happens to replicas by itself."""
+
+    def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
+        """What happened after that moment, in its order, and then whatever happens, as it does.
+
+        What the deployer itself did is no incident. Nor is what becomes of a replica that never
+        was ready: whoever started it is told. An incident that is told again, as after a restart,
+        has the same id. Ends only if there will never be any; raises Unreachable when the target
+        cannot be listened to.
+        """
         ...
 
 

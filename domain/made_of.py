@@ -55,6 +55,22 @@ def in_short(made: MadeOf) -> str:
     return next((shortened(known[what]) for what in _CONTENT if what in known), "")
 
 
+def hardware(made: MadeOf) -> list[str]:
+    """What it computes on, as its targets tell: `processor (it has no card)`; on another target
+    than the first with that behind it. Empty where none tells."""
+    told = ((what.removeprefix(HARDWARE), which) for what, which in made if _is_hardware(what))
+    return [f"{which}{where}" for where, which in told]
+
+
+def reason(hardware: str) -> str:
+    """Why it is that: what stands in brackets; "" for nothing."""
+    return hardware.partition("(")[2].rpartition(")")[0]
+
+
+def _is_hardware(what: str) -> bool:
+    return what == HARDWARE or what.startswith(f"{HARDWARE} on ")
+
+
 def shortened(value: str) -> str:
     """The first digits of a checksum or digest; anything else as it is."""
     digits = value.rpartition("sha256:")[2]

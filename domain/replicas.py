@@ -128,3 +128,5 @@ class TargetFacts:
     empty because nobody could count them."""
     since: datetime | None = None
     """Since when it is reachable, or is not, as far as the bot has seen."""
+    cards_at_risk: str | None = None
+    """How replicas may lose cards there that they were given."""

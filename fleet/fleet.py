@@ -14,6 +14,7 @@ from deployers.protocol import Deployer
 from domain.clock import Clock
 from domain.costs import Price
 from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
+from domain.made_of import MadeOf
 from domain.operations import Operation
 from domain.plans import StepKind
 from domain.progress import Report
@@ -51,6 +52,8 @@ class Outcome:
     first_token: FirstToken | None = None
     warnings: tuple[str, ...] = ()
     """What the targets wanted said: that there is no GPU, for example."""
+    made_of: MadeOf = ()
+    """What its replicas were really made of, where a target tells."""
 
 
 class Fleet:
@@ -133,10 +136,10 @@ class Fleet:
     ) -> Outcome:
         began = await self._begin(rollout, operation, fresh=fresh)
         if rollout.settled:
-            await self._adopt(rollout.want.name)
+            made_of = await self._adopt(rollout.want.name)
         else:
-            await self._make_true(rollout, operation, report)
-        return await self._outcome(rollout, began)
+            made_of = await self._make_true(rollout, operation, report)
+        return replace(await self._outcome(rollout, began), made_of=made_of)
 
     async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
         """When the rollout began, which is now unless it had before a restart.
@@ -162,9 +165,10 @@ class Fleet:
             await tx.operations.goes_on(operation.id)
         return now
 
-    async def _make_true(self, rollout: Rollout, operation: Operation, report: Report) -> None:
+    async def _make_true(self, rollout: Rollout, operation: Operation, report: Report) -> MadeOf:
         """Carry it out and write it down, or put back what was and forget that it was planned.
 
+        Returns what its replicas were made of.
         Either way whoever has the next turn finds no plan of this one half carried out.
         """
         async with self._claims.targets(operation, report) as take:
@@ -175,7 +179,7 @@ class Fleet:
             except Exception as error:  # a bug in a deployer leaves as much to put right
                 await self._put_back(rollout, operation, report, course, error)
                 raise
-            await self._settle(rollout, operation)
+            return await self._settle(rollout, operation)
 
     async def _put_back(
         self,
@@ -195,25 +199,29 @@ class Fleet:
         async with self._store.transaction() as tx:
             await tx.operations.keep_rollout(operation.id, None)
 
-    async def _adopt(self, name: str) -> None:
+    async def _adopt(self, name: str) -> MadeOf:
         """Have requests reach what runs: the routing table did not outlive the restart."""
         async with self._store.transaction() as tx:
             found = await tx.services.get(name)
+            history = await tx.services.history(name)
         with suppress(Unreachable):  # the keeper looks again
             if found is not None:
                 await self.survey.refresh(found)
+        return history[0].resolved if history else ()
 
-    async def _settle(self, rollout: Rollout, operation: Operation) -> None:
+    async def _settle(self, rollout: Rollout, operation: Operation) -> MadeOf:
         made_of = await resolved(self._deployers, rollout.want)
         async with self._store.transaction() as tx:
             settled = replace(rollout, settled=True)
             await tx.operations.keep_rollout(operation.id, settled.to_json())
             if rollout.removal:
                 await tx.services.remove(rollout.want.name)
+                await tx.incidents.forget(rollout.want.name)
             else:
                 now = self._clock.now()
                 wanted = Wanted(rollout.want, operation.room, operation.id, now)
                 await tx.services.put(wanted, made_of)
+        return made_of
 
     async def _outcome(self, rollout: Rollout, began: datetime) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}

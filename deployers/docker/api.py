@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import version_lt
 
 from deployers.docker.client import bindings, connected, errand_config, host_config, memory_used
 from deployers.docker.connection import Connection, Way
@@ -205,9 +207,16 @@ class Api:
 
         return await self._call(fetch)
 
-    async def last_words(self, name: str, lines: int) -> list[str]:
-        """The last lines it wrote, oldest first. Raises Gone."""
-        text = await self._call(lambda client: client.logs(name, tail=lines))
+    async def last_words(self, name: str, lines: int, until: datetime | None = None) -> list[str]:
+        """The last lines it wrote (by then), oldest first. Raises Gone."""
+
+        def ask(client: docker.APIClient) -> bytes:
+            can = until and not version_lt(client.api_version, "1.35")
+            moment = until.timestamp() if until and can else None
+            wrote: bytes = client.logs(name, tail=lines, until=moment)
+            return wrote
+
+        text = await self._call(ask)
         return [] if not lines else str(text, "utf-8", "replace").splitlines()
 
     async def log(
@@ -236,10 +245,15 @@ class Api:
 
         return await self._call(execute)
 
-    async def events(self, since: int, **labels: str) -> AsyncIterator[Mapping[str, Any]]:
-        """What happens to containers with these labels, from a moment on (seconds, epoch)."""
+    async def events(
+        self, since: int, label: str, kinds: Iterable[str]
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """What happens to containers with such a label, from a moment on (seconds, epoch).
+
+        An engine remembers its latest 256 events, until it is started anew.
+        """
         client = await self._open()
-        filters = {"type": "container", "label": [f"{k}={v}" for k, v in labels.items()]}
+        filters = {"type": "container", "label": [label], "event": list(kinds)}
 
         def begin() -> Iterator[Mapping[str, Any]]:
             stream: Iterator[Mapping[str, Any]] = client.events(

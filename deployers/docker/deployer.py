@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import datetime
 from typing import ClassVar
 
 from deployers import steps
 from deployers.docker import container as labels
-from deployers.docker import facts, failures, ollama
+from deployers.docker import facts, failures, hardware, ollama
 from deployers.docker.api import Api, Gone
+from deployers.docker.cards import CardMemory
 from deployers.docker.following import following
+from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Seen, seen
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Greeting, Readiness, Waiting
+from deployers.docker.watching import Watching
 from deployers.engines.presets import presets
 from deployers.protocol import Capabilities, LogLine, Stocked
 from domain.clock import Clock
 from domain.errors import Refused, TargetError, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
+from domain.incidents import Incident
 from domain.made_of import MadeOf
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
@@ -52,6 +57,8 @@ class DockerDeployer:
         self._name, self._api, self._clock = name, api, clock
         self._starting, self._readiness = starting, readiness
         self._waiting = Waiting(api, readiness, clock)
+        self._liveness, self._cards = Liveness(api, clock), CardMemory(api, clock)
+        self._watching = Watching(name, api, readiness, self._liveness, clock)
 
     async def inspect(self) -> TargetFacts:
         """Ask the engine. One that does not answer is a fact."""
@@ -81,8 +88,7 @@ class DockerDeployer:
                 f"{self._name} has {len(facts.gpus)} graphics cards, not {want.gpu}",
                 hint="--gpu auto takes what there is",
             )
-        warnings = (f"no graphics card: {choice.why}; it runs on the processor",)
-        return steps.rolling(want, have, operation, warnings if choice.why else ())
+        return steps.rolling(want, have, operation, hardware.warnings(choice, facts.cards_at_risk))
 
     async def need(self, want: ServiceSpec) -> Need | None:
         """What the model's header comes to, be the file on that host or at its hub."""
@@ -120,6 +126,10 @@ class DockerDeployer:
         """Whether the model file is on that host. Of what an engine fetches nothing is known."""
         return await self._starting.models.stock(want.source)
 
+    def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
+        """What the engine tells of its containers, and what `nvidia-smi` in them does."""
+        return self._watching.incidents(since)
+
     async def aclose(self) -> None:
         """Let go of the engine; the containers go on serving."""
         await self._api.aclose()
@@ -141,12 +151,17 @@ class DockerDeployer:
                     await self._remove(each)
 
     async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
+        for each in await self._containers(plan.want.name):
+            if self._liveness.failure(each.id):  # its card may be free again once it is gone
+                await self._end(each)
         found = await self._find(replica)
         if found is not None and (found.runs or found.status == "restarting"):
             report(Progress(str(step), str(replica), Phase.LOADING, 1.0, "runs already"))
             return
         if found is not None:
             await self._remove(found)
+        if plan.want.gpu != "none":
+            await self._cards.settled(str(step), str(replica), report)
         await self._starting.start(replica, plan, str(step), report)
 
     async def _wait_ready(
@@ -172,8 +187,7 @@ class DockerDeployer:
     async def _stop(self, replica: ReplicaId, step: Step, report: Report) -> None:
         found = await self._find(replica)
         if found is not None and found.phase(ready=True) is not Phase.FAILED:
-            await self._api.stop(found.id, _POLITE)
-            await self._remove(found)
+            await self._end(found)
         report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
 
     async def _verify(self, plan: Plan, report: Report) -> None:
@@ -186,15 +200,29 @@ class DockerDeployer:
             if not self._readiness.knows(found[replica]):
                 await self._waiting.until_ready(replica, plan.want.startup_budget, "verify", report)
         unwanted = [each for replica, each in found.items() if replica not in plan.wanted]
-        if alive := [str(each.replica) for each in unwanted if each.phase(ready=True).alive]:
+        if alive := [str(each.replica) for each in unwanted if self._alive(each)]:
             raise Refused(f"{', '.join(alive)} runs and should not", hint="plan again")
         for each in unwanted:
             await self._remove(each)
         report(Progress("verify", None, None, 1.0))
 
+    async def _end(self, found: Seen) -> None:
+        """Stop it, if it runs, and take it away."""
+        self._watching.ended(found.id)
+        if found.runs and found.hardware == "cuda":
+            await self._cards.note()
+        if found.runs or found.status == "restarting":
+            await self._api.stop(found.id, _POLITE)
+        await self._remove(found)
+
     async def _remove(self, found: Seen) -> None:
+        self._watching.ended(found.id)
         await self._api.remove(found.id)
         self._readiness.forget(found.id)
+        self._liveness.forget(found.id)
+
+    def _alive(self, found: Seen) -> bool:
+        return found.phase(ready=True).alive and self._liveness.failure(found.id) is None
 
     async def _containers(self, service: str) -> list[Seen]:
         there = await self._api.containers(**{labels.SERVICE: service})
@@ -208,9 +236,11 @@ class DockerDeployer:
         ready = found.runs and found.served
         if ready and not self._readiness.knows(found):
             ready = await self._readiness.ask(found) is not None
-        phase = found.phase(ready=ready)
-        reason = found.reason
-        if phase is Phase.FAILED:
+        phase, reason = found.phase(ready=ready), found.reason
+        dead = self._liveness.failure(found.id) if phase.alive else None
+        if dead is not None:  # it may go on answering for a while, and is to be made anew
+            phase, reason = Phase.FAILED, dead.what
+        elif phase is Phase.FAILED:
             try:
                 reason = (await failures.failure(self._api, found)).what
             except Gone:

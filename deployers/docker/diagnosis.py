@@ -33,6 +33,13 @@ _SIGNS = (
         r"not within the file bounds|corrupted or incomplete|failed to read (?:tensor|key-value)",
         "the model file is cut short or damaged",
     ),
+    sign(
+        "gpu-lost",
+        r"GPU is lost",
+        "the graphics card does not answer any more",
+        "restart the target's machine",
+    ),
+    sign("gpu-lost", r"Failed to initialize NVML: (?!Driver)|No devices were found"),
 )
 
 _ADVICE = {"port-taken": "leave `--set port` out and the engine finds a free one"}

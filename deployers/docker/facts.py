@@ -50,4 +50,5 @@ def told(
         disk_free=room.disk,
         gpus=() if trouble else cards or (),
         no_cards=trouble,
+        cards_at_risk=hardware.at_risk(info),
     )

@@ -20,6 +20,10 @@ _REFUSED = re.compile(
 )
 
 NO_RUNTIME = "its Docker engine has no NVIDIA runtime"
+RELOAD = (
+    "`systemctl daemon-reload` on its host takes the card from running containers, since Docker "
+    "uses systemd's cgroups and no CDI; such a replica is then made anew"
+)
 TOOLKIT = "install the NVIDIA Container Toolkit there, or take `--gpu none`"
 
 
@@ -48,6 +52,18 @@ def trouble(info: Mapping[str, Any]) -> str | None:
     return None if _RUNTIME in (info.get("Runtimes") or {}) else NO_RUNTIME
 
 
+def at_risk(info: Mapping[str, Any]) -> str | None:
+    """How containers may lose their cards, by `docker info`; None where that is not known to be.
+
+    With systemd's cgroups and no CDI, systemd takes away devices that it was not told of as soon
+    as it reloads its units (NVIDIA container toolkit, troubleshooting: "Containers losing access to
+    GPUs").
+    """
+    if trouble(info) or info.get("CgroupDriver") != "systemd" or info.get("DiscoveredDevices"):
+        return None
+    return RELOAD
+
+
 def choose(want: ServiceSpec, trouble: str | None) -> Choice:
     """A card if that was asked for or there is one, else the processor.
 
@@ -60,6 +76,13 @@ def choose(want: ServiceSpec, trouble: str | None) -> Choice:
     if want.gpu != "auto":
         raise Unsupported(f"no graphics card can be had: {trouble}", hint=TOOLKIT)
     return Choice("cpu", trouble)
+
+
+def warnings(choice: Choice, at_risk: str | None) -> tuple[str, ...]:
+    """What a plan says of that."""
+    if choice.why:
+        return (f"no graphics card: {choice.why}; it runs on the processor",)
+    return (at_risk,) if at_risk and choice.hardware == "cuda" else ()
 
 
 def refused(answer: str) -> str | None:

@@ -39,6 +39,8 @@ class Seen:
     """What the image's own health check says; None if it has none or has not said yet."""
     port: int | None
     """Of the host, that leads to it."""
+    memory: int | None
+    """Bytes it may take; None for all there are."""
     hardware: str
     made_of: MadeOf
 
@@ -107,6 +109,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
             (state.get("Health") or {}).get("Status", "")
         ),
         port=_port(container, labels.get(PORT, "")),
+        memory=host.get("Memory") or None,
         hardware=labels.get(HARDWARE, "cpu"),
         made_of=tuple((what, which) for what, which in json.loads(labels.get(MADE_OF, "[]"))),
     )

@@ -24,6 +24,7 @@ from fleet.store.decisions import DecisionRecords
 from fleet.store.expiries import Expiries
 from fleet.store.files import Files
 from fleet.store.identities import Identities
+from fleet.store.incidents import Incidents
 from fleet.store.leaks import Leaks
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -65,6 +66,7 @@ class Transaction:
     identities: Identities
     leaks: Leaks
     starts: Starts
+    incidents: Incidents
 
     @classmethod
     def over(
@@ -87,6 +89,7 @@ class Transaction:
             Identities(connection),
             Leaks(connection),
             Starts(connection),
+            Incidents(connection),
         )
 
 

@@ -223,3 +223,18 @@ leaks = sa.Table(
     sa.Column("at", Moment, nullable=False),
     sa.Column("removed", sa.Boolean, nullable=False, server_default=sa.false()),
 )
+
+watched = sa.Table(
+    "watched",
+    metadata,
+    sa.Column("target", sa.String, primary_key=True),
+    sa.Column("upto", Moment, nullable=False),
+)
+
+incidents = sa.Table(
+    "incidents",
+    metadata,
+    sa.Column("service", sa.String, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)

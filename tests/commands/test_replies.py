@@ -243,6 +243,23 @@ def test_what_targets_warned_of_is_said_with_the_success():
     assert live(outcome).blocks[1:] == ("Note: there is no GPU, so it runs slowly.",)
 
 
+def test_what_it_became_and_why_is_said_once():
+    """`--gpu auto` may end on either; a target that cannot tell says nothing."""
+    why = "its Docker engine has no NVIDIA runtime"
+    outcome = Outcome(
+        SPEC,
+        changed=True,
+        seconds=3,
+        warnings=(f"no graphics card: {why}; it runs on the processor", "another thing"),
+        made_of=(("image", "x"), ("hardware", f"processor ({why})")),
+    )
+    reply = live(outcome)
+    assert reply.summary.endswith(f"ready in 3.0 s · on the processor ({why})")
+    assert reply.blocks[1:] == ("Note: another thing.",)
+    card = Outcome(SPEC, changed=True, seconds=3, made_of=(("hardware", "graphics card"),))
+    assert live(card).summary.endswith(" · on the graphics card")
+
+
 def test_nothing_to_do_is_said_to_be_so():
     outcome = Outcome(SPEC, changed=False, seconds=0)
     assert unchanged(outcome).summary == (

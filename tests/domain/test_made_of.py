@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain import made_of
 from domain.made_of import differences, in_short, replaced, shortened
 
 ONE, TWO = "1" * 64, "2" * 64
@@ -44,3 +45,13 @@ def test_in_short_it_is_its_content():
     assert in_short(THEN) == "11111111"
     assert in_short((("image", f"x@sha256:{TWO}"),)) == "22222222"
     assert in_short((("engine", "x 1"),)) == ""
+
+
+def test_hardware_is_told_with_why_and_where_it_differs():
+    told = ((made_of.IMAGE, "x"), (made_of.HARDWARE, "processor (no (real) card)"))
+    assert made_of.hardware(told) == ["processor (no (real) card)"]
+    assert made_of.reason(made_of.hardware(told)[0]) == "no (real) card"
+    more = (*told, (f"{made_of.HARDWARE} on rack", "graphics card"))
+    assert made_of.hardware(more)[1] == "graphics card on rack"
+    assert made_of.reason("graphics card") == ""
+    assert made_of.hardware(((made_of.FILE, "x"),)) == []
