@@ -32,7 +32,8 @@ class Asking:
     async def settled(self, rollout: Rollout) -> bool:
         """Keep the question, and say whether nobody needs to be asked any more."""
         record = await self.deps.decisions.ask(self._question(rollout))
-        if record.question.approval.asks and record.decision is not None:
+        told = record.question.approval.asks and record.question.plan == rollout.id
+        if told and record.decision is not None:
             await self._show(record, rollout)  # decided in an earlier run, perhaps not told
         return _granted(record)
 

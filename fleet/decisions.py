@@ -9,6 +9,7 @@ from typing import Protocol
 from domain.audit import Record, excerpt
 from domain.clock import Clock
 from domain.decisions import Decision, Question, Verdict, Vote, decided
+from domain.errors import NotApproved
 from domain.operations import Operation
 from fleet.rollouts import Rollout
 from fleet.store.database import Store, Transaction
@@ -111,6 +112,26 @@ class Decisions:
             who = await _whose(tx, ended)
             await tx.audit.append(_recorded(operation, record.question, ended, who))
         return replace(record, decision=ended)
+
+
+def another_plan(record: DecisionRecord, plan: str) -> NotApproved:
+    """What is said of a plan other than the one that was approved. Pure.
+
+    One that was begun is only planned again if it was put back, and the bot ended before it could
+    say why.
+    """
+    approved = record.question.plan
+    if record.begun_at is None:
+        return NotApproved(f"plan {approved} was approved, and this is {plan}", hint=_AGAIN)
+    return NotApproved(
+        f"plan {approved} was approved, but it failed and was put back, and the bot was stopped "
+        f"before it could say why; as things are now it would be another, {plan}, which nobody "
+        "approved",
+        hint="`!logs` may tell why it failed; say it again to ask again",
+    )
+
+
+_AGAIN = "nothing was done; say it again to ask again"
 
 
 async def _whose(tx: Transaction, ended: Decision) -> str:

@@ -24,7 +24,7 @@ from domain.terms import Terms
 from fleet.cancellations import Cancellations
 from fleet.claims import UNTOUCHED, Claims
 from fleet.course import Course
-from fleet.decisions import Asking
+from fleet.decisions import Asking, another_plan
 from fleet.planning import Decide, Planning
 from fleet.resolving import resolved
 from fleet.rollouts import Rollout, Rollouts
@@ -134,14 +134,16 @@ class Fleet:
     async def _make(
         self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
     ) -> Outcome:
-        began = await self._begin(rollout, operation, fresh=fresh)
+        began = await self._begin(rollout, operation, report, fresh=fresh)
         if rollout.settled:
             made_of = await self._adopt(rollout.want.name)
         else:
             made_of = await self._make_true(rollout, operation, report)
         return replace(await self._outcome(rollout, began), made_of=made_of)
 
-    async def _begin(self, rollout: Rollout, operation: Operation, *, fresh: bool) -> datetime:
+    async def _begin(
+        self, rollout: Rollout, operation: Operation, report: Report, *, fresh: bool
+    ) -> datetime:
         """When the rollout began, which is now unless it had before a restart.
 
         The last gate: nothing passes for which no decision is kept that grants this very plan.
@@ -152,7 +154,10 @@ class Fleet:
         if record is None or decision is None or not decision.granted:
             raise NotApproved(f"there is no decision that lets `{operation.id}` be carried out")
         if decision.plan != rollout.id:
-            raise NotApproved(f"plan {decision.plan} was approved, and this is {rollout.id}")
+            refused = another_plan(record, rollout.id)
+            if record.begun_at is not None:
+                refused.standing = await self._rollouts.standing(rollout, report)
+            raise refused
         if record.begun_at is not None:
             return record.begun_at
         if not fresh:

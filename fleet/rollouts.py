@@ -205,7 +205,29 @@ class Rollouts:
             for target in dict.fromkeys(plan.target for plan in rollout.plans):
                 if not hung or target != course.target:
                     told += await self._restore(rollout, target, report, course)
-        return " ".join(told) or await self._standing(rollout, report)
+        return " ".join(told) or await self.standing(rollout, report)
+
+    async def standing(self, rollout: Rollout, report: Report) -> str:
+        """How things stand while a rollout is not carried out, in a sentence. Never raises."""
+        name = rollout.want.name
+        if rollout.before is None:
+            return f"Nothing of {name} runs; its log is kept."
+        if not rollout.before.replicas:
+            return f"{name} is stopped, as before."
+        ready = 0
+        for target in (placement.target for placement in rollout.before.placements):
+            if target in self._deployers:
+                look = partial(_look, self._deployers[target], name)
+                try:
+                    ready += len(
+                        (await self._hearing.of(target, look, report, self._patience)).ready
+                    )
+                except OpsError as error:
+                    return f"How {name} stands is not known: {error.summary}."
+        count = f"{ready} of {rollout.before.replicas}"
+        if rollout.before == rollout.want:
+            return f"{count} replicas serve."
+        return f"The version before ({rollout.before.revision}) serves, {count}."
 
     async def _restore(
         self, rollout: Rollout, target: str, report: Report, course: Course
@@ -253,27 +275,6 @@ class Rollouts:
         if replica is None or replica.endpoint is None:
             raise Refused(f"{step.replica} went away before requests could reach it")
         self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
-
-    async def _standing(self, rollout: Rollout, report: Report) -> str:
-        name = rollout.want.name
-        if rollout.before is None:
-            return f"Nothing of {name} runs; its log is kept."
-        if not rollout.before.replicas:
-            return f"{name} is stopped, as before."
-        ready = 0
-        for target in (placement.target for placement in rollout.before.placements):
-            if target in self._deployers:
-                look = partial(_look, self._deployers[target], name)
-                try:
-                    ready += len(
-                        (await self._hearing.of(target, look, report, self._patience)).ready
-                    )
-                except OpsError as error:
-                    return f"How {name} stands is not known: {error.summary}."
-        count = f"{ready} of {rollout.before.replicas}"
-        if rollout.before == rollout.want:
-            return f"{count} replicas serve."
-        return f"The version before ({rollout.before.revision}) serves, {count}."
 
 
 _ROOM = "stop something there, or choose another target"

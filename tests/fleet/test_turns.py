@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from domain.errors import Cancelled, Unhealthy
+from domain.decisions import Approval, Vote
+from domain.errors import Cancelled, NotApproved, Unhealthy
 
 from .world import ANN, spec, until
 
@@ -160,3 +161,36 @@ async def test_a_change_that_failed_leaves_no_plan_for_a_restart_to_find(world):
     operation = await world.operation("second")
     async with world.store.transaction() as tx:
         assert await tx.operations.rollout(operation.id) is None
+
+
+async def test_what_was_approved_failed_and_is_another_plan_by_now_says_how_that_came(world):
+    """Put back, and killed before its end was written; then somebody else had the next turn."""
+    await world.change(ONE)
+    operation = await world.operation("second")
+    asking = world.asking(operation, Approval(quorum=1, within=1e9))
+    failing = spec("tiny://never-ready")
+
+    async def change():
+        await world.fleet.change("tiny", operation, lambda _: failing, asking, world.news.append)
+
+    world.clock.flows = False
+    task = asyncio.create_task(change())
+    while (record := await asking.decisions.look(operation.id)) is None:
+        await asyncio.sleep(0.001)
+    now = world.clock.now()
+    await asking.decisions.vote(Vote("$yes", operation.id, "@bob:example.org", True, now))
+    await until(lambda: world.fleet.survey.claims)
+    world.clock.flow()
+    with pytest.raises(Unhealthy):
+        await task
+    world.new_fleet()
+    await world.change(ONE.scaled(2), "third")
+    with pytest.raises(NotApproved) as caught:
+        await change()
+    assert caught.value.summary.startswith(
+        f"plan {record.question.plan} was approved, but it failed and was put back, and the bot "
+        "was stopped before it could say why; as things are now it would be another, "
+    )
+    assert caught.value.standing == f"The version before ({ONE.revision}) serves, 2 of 2."
+    assert caught.value.hint == "`!logs` may tell why it failed; say it again to ask again"
+    assert await world.wanted() == ONE.scaled(2)
