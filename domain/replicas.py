@@ -126,6 +126,8 @@ class TargetFacts:
     no_cards: str | None = None
     """Why replicas cannot have graphics cards there, where that is known. `gpus` may also be
     empty because nobody could count them."""
+    no_compose: str | None = None
+    """Why replicas cannot be Compose projects there, where that is known."""
     since: datetime | None = None
     """Since when it is reachable, or is not, as far as the bot has seen."""
     cards_at_risk: str | None = None

@@ -162,6 +162,10 @@ class Api:
 
         return await self._call(make, settle=True)
 
+    async def have_volume(self, name: str) -> None:
+        """Make a named volume; one that is there already stays as it is. Raises Answer."""
+        await self._call(lambda client: client.create_volume(name), settle=True)
+
     async def start(self, name: str) -> None:
         """Start a container that was made. Raises Answer."""
         await self._call(lambda client: client.start(name), settle=True)

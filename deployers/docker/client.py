@@ -13,14 +13,13 @@ from docker.utils import version_lt
 
 from deployers.docker import shelf
 from deployers.docker.connection import Way
-from deployers.docker.container import Container
+from deployers.docker.container import LOG, SECURITY, Container
 from domain.errors import Refused
 
 PATIENCE = 30
 """Seconds an engine may take to answer one call, whatever the call does meanwhile."""
 
 _OLDEST = "1.25"
-_LOG = {"max-size": "64m", "max-file": "2"}
 
 
 def connected(way: Way) -> docker.APIClient:
@@ -63,8 +62,8 @@ def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
         nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
         mem_limit=wanted.memory,
         memswap_limit=wanted.memory,
-        log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
-        security_opt=["no-new-privileges"],
+        log_config=LogConfig(type=LogConfig.types.JSON, config=dict(LOG)),
+        security_opt=[*SECURITY],
     )
     return config
 
@@ -74,8 +73,8 @@ def errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> di
     config: dict[str, Any] = client.create_host_config(
         mounts=bindings(mounts),
         auto_remove=True,
-        log_config=LogConfig(type=LogConfig.types.JSON, config=_LOG),
-        security_opt=["no-new-privileges"],
+        log_config=LogConfig(type=LogConfig.types.JSON, config=dict(LOG)),
+        security_opt=[*SECURITY],
     )
     return config
 

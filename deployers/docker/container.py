@@ -20,6 +20,10 @@ PORT = "gantry.port"
 
 LOOPBACK = "127.0.0.1"
 
+LOG: Mapping[str, str] = MappingProxyType({"max-size": "64m", "max-file": "2"})
+"""Options of the `json-file` log driver: a replica that talks a lot does not fill the disk."""
+SECURITY = ("no-new-privileges",)
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 

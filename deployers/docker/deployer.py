@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from deployers.docker import container as labels
 from deployers.docker import facts, failures, hardware, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.cards import CardMemory
+from deployers.docker.compose import program
 from deployers.docker.following import following
 from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Seen, seen
@@ -62,7 +64,8 @@ class DockerDeployer:
 
     async def inspect(self) -> TargetFacts:
         """Ask the engine. One that does not answer is a fact."""
-        return await facts.ask(self._name, self._api)
+        told = await facts.ask(self._name, self._api)
+        return replace(told, no_compose=self._starting.compose.missing())
 
     async def observe(self, service: str) -> Observed:
         """Look at every container of a service, and ask those that run and are not known here for
@@ -81,6 +84,10 @@ class DockerDeployer:
         presets()[want.engine].check(want)
         if dict(want.settings).get("port") and want.replicas_on(self._name) > 1:
             raise Unsupported("one port serves one replica", hint="leave `port` out")
+        if facts.no_compose and self._starting.compose.asked(want):
+            raise Unsupported(
+                f"it cannot be a Compose project: {facts.no_compose}", hint=program.HOW
+            )
         choice = self._starting.choose(want, facts.no_cards)
         self._starting.check(want, choice.hardware)
         if isinstance(want.gpu, int) and facts.gpus and want.gpu > len(facts.gpus):

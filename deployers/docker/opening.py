@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from deployers.docker.api import Api
+from deployers.docker.compose.driving import Compose
+from deployers.docker.compose.program import Program
 from deployers.docker.connection import Connection
 from deployers.docker.connections import connection
 from deployers.docker.container import LOOPBACK, Site
@@ -38,7 +40,9 @@ def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -
     downloads = Downloads(api, images, origin, settings.volume, tools.clock)
     glances = cache(lambda: Glances(Hub(origin.endpoint, origin.token(), tools.clock)))
     models = Models(Shelves(api, tools.clock), shelf, downloads, glances)
-    starting = Starting(api, images, models, site)
+    program = Program(tools.state_dir / "run" / "docker-config")
+    compose = Compose(api, way, program, always=settings.compose)
+    starting = Starting(api, images, models, site, compose)
     return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from deployers.docker import hardware
 from deployers.docker.api import CONFLICT, Answer, Api
-from deployers.docker.container import Site, container, image
+from deployers.docker.compose.driving import Compose
+from deployers.docker.container import Container, Site, container, image
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.hardware import Choice
 from deployers.docker.images import Images, Tell
@@ -33,6 +34,7 @@ class Starting:
     images: Images
     models: Models
     site: Site
+    compose: Compose
 
     def choose(self, want: ServiceSpec, trouble: str | None) -> Choice:
         """Card or processor. Raises Unsupported."""
@@ -53,6 +55,8 @@ class Starting:
 
     async def prefetch(self, want: ServiceSpec, step: str, report: Report) -> None:
         """Have image and weights there. Raises Refused."""
+        if self.compose.asked(want):
+            await self.compose.check()
         choice = await self._choice(want)
         there = await self.images.fetch(
             self.check(want, choice.hardware), _telling(step, Phase.PULLING, report)
@@ -117,10 +121,16 @@ class Starting:
             secrets=self.models.environment(want.source),
         )
         try:
-            await self.api.create(wanted)
-            await self.api.start(wanted.name)
+            await self._bring_up(wanted, composed=self.compose.asked(want))
         except Answer as answer:
             raise await self._refused(replica, choice, answer) from answer
+
+    async def _bring_up(self, wanted: Container, *, composed: bool) -> None:
+        if composed:
+            await self.compose.up(wanted)
+            return
+        await self.api.create(wanted)
+        await self.api.start(wanted.name)
 
     async def _refused(self, replica: ReplicaId, choice: Choice, answer: Answer) -> Exception:
         if answer.status == CONFLICT and "is already in use by container" in str(answer):

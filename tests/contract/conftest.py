@@ -23,20 +23,25 @@ PLACES = [
     pytest.param("docker-tcp", marks=_REAL),
     pytest.param("docker-tls", marks=_REAL),
     pytest.param("docker-ssh", marks=_REAL),
+    pytest.param("docker-compose-unix", marks=_REAL),
+    pytest.param("docker-compose-ssh", marks=_REAL),
 ]
-NEAR = [
-    place for place in PLACES if place.values[0] not in ("docker-tcp", "docker-tls", "docker-ssh")
-]
+_FAR = ("docker-tcp", "docker-tls", "docker-ssh", "docker-compose-ssh")
+NEAR = [place for place in PLACES if place.values[0] not in _FAR]
 """One way to each kind, for what takes long and does not hang on the way."""
 
 
 @pytest.fixture(params=PLACES)
-async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
     """An empty target."""
     if request.param == "process" and find_spec("xllamacpp") is None:
         told = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         told("llama.cpp is missing: pip install 'gantry[llamacpp]'")
     made = _stage(request.param, request.getfixturevalue, tmp_path)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
     yield made
     await made.close()
 
@@ -47,6 +52,11 @@ def _stage(place: str, fixture: Callable[[str], Any], folder: Path) -> Stage:
         return Stage(kind, folder)
     engine: DockerEngine = fixture("plain_engine" if way == "tcp" else "docker_engine")
     ours: dict[str, Any] = {"images": {"llamacpp": LLAMACPP.reference}}
+    environment: dict[str, str] = {}
+    if way.startswith("compose-"):
+        way = way.removeprefix("compose-")
+        ours |= {"compose": True}
+        environment |= {"DOCKER_CONFIG": str(fixture("compose_plugins"))}
     match way:
         case "unix":
             ours |= {"host": engine.unix}
@@ -62,4 +72,4 @@ def _stage(place: str, fixture: Callable[[str], Any], folder: Path) -> Stage:
         case "ssh":
             sshd: Sshd = fixture("sshd_for_all")
             ours |= {"host": f"{sshd.url}{engine.socket}", "ssh_config": sshd.config()}
-    return Stage("docker", folder, ours, engine)
+    return Stage("docker", folder, ours, engine, environment)

@@ -19,7 +19,7 @@ _processes.set_forkserver_preload([__name__])
 async def die(stage: Stage, plan: Plan, count: int, **environment: str) -> bool:
     """Have another bot carry the plan out, with these variables besides; False if it was done
     before the nth report."""
-    told = (stage.kind, stage.root, stage.ours, plan, count, environment)
+    told = (stage.kind, stage.root, stage.ours, plan, count, stage.environment | environment)
     bot = _processes.Process(target=_live, args=told)
     bot.start()
     await asyncio.to_thread(bot.join, 60)

@@ -74,6 +74,8 @@ class Stage:
     """Settings that every deployer over it has."""
     engine: DockerEngine | None = None
     """Where its containers are, if it has any."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables that a bot over it needs."""
     opened: list[Deployer] = field(default_factory=list)
 
     def open(self, ask: Probe = probe, clock: Clock | None = None, **settings: Any) -> Deployer:

@@ -14,7 +14,7 @@ from domain.errors import Unreachable
 from domain.incidents import HOURLY, Incident, Kind
 from domain.operations import State
 from domain.replicas import ReplicaId
-from fleet.claims import Claim
+from fleet.claims import Claim, Scope
 from fleet.watching import Watch
 
 from .world import ROOM, filed, spec, until
@@ -127,7 +127,7 @@ async def test_a_target_that_cannot_be_listened_to_is_listened_to_again_later(wo
 
 async def test_what_an_operation_of_ours_does_is_no_incident(world, teller, watch):
     now = world.clock.now()
-    watch((Claim("tiny", filed("!stop tiny", now), now),))
+    watch((Claim(Scope.SERVICE, "tiny", filed("!stop tiny", now), now),))
     teller.said.put_nowait(incident(world))
     teller.said.put_nowait(lost := incident(world, 1, Kind.GPU_LOST))
     await until(lambda: world.said)

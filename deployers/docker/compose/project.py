@@ -1,0 +1,114 @@
+"""A container as a Compose project. Pure.
+
+By the Compose Specification (compose-spec.io), as Compose v2 reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from deployers.docker.container import LOG, SECURITY, SERVICE, Container
+from deployers.docker.shelf import Mount
+
+
+class _Text(str):
+    """What stands between quotes, so that nobody takes `1e3` or `no` for anything but words."""
+
+    __slots__ = ()
+
+
+class _Writer(yaml.SafeDumper):
+    """Writes a project."""
+
+
+_Writer.add_representer(
+    _Text, lambda writer, text: writer.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
+def rendered(wanted: Container) -> str:
+    """The project as YAML, for `docker compose -f -`.
+
+    It holds the secrets of the container's environment: it is not for a file.
+    """
+    return yaml.dump(
+        project(wanted), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+
+
+def project(wanted: Container) -> dict[str, Any]:
+    """One service that is one container, named as it would be without Compose.
+
+    A project per replica: a new one comes up beside the old, and each is listed for itself. It is
+    on the engine's own bridge, since networks per project use up an engine's addresses at some
+    thirty. Volumes are `external`: whoever takes the project down, `--volumes` or not, leaves them.
+    The image's own health check stands.
+    """
+    made: dict[str, Any] = {
+        "name": _text(wanted.name),
+        "services": {wanted.labels[SERVICE]: _service(wanted)},
+    }
+    if names := volumes(wanted):
+        made["volumes"] = {_text(name): {"name": _text(name), "external": True} for name in names}
+    return made
+
+
+def volumes(wanted: Container) -> list[str]:
+    """The named volumes it needs; they have to be there before it."""
+    return sorted({mount.source for mount in wanted.mounts if mount.kind == "volume"})
+
+
+def _service(wanted: Container) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "image": _text(wanted.image),
+        "container_name": _text(wanted.name),
+        "command": [_text(word) for word in wanted.command],
+        "environment": {name: _text(value) for name, value in wanted.environment.items()},
+        "labels": {name: _text(value) for name, value in wanted.labels.items()},
+        "network_mode": "bridge",
+        "ports": [_port(wanted)],
+        "volumes": [_mount(mount) for mount in wanted.mounts],
+        "restart": _text("no"),
+        "shm_size": wanted.shared_memory,
+        "security_opt": [*SECURITY],
+        "logging": {
+            "driver": "json-file",
+            "options": {name: _text(value) for name, value in LOG.items()},
+        },
+        "deploy": _cards(wanted.gpus),
+    }
+    return {key: value for key, value in made.items() if value}
+
+
+def _port(wanted: Container) -> dict[str, Any]:
+    address, port = wanted.publish
+    made = {"target": wanted.port, "host_ip": _text(address), "protocol": "tcp"}
+    return {**made, "published": _text(str(port))} if port else made
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    """In the long writing, in which a `D:\\` is a path; a missing folder is not made."""
+    made: dict[str, Any] = {
+        "type": mount.kind,
+        "source": _text(mount.source),
+        "target": _text(mount.target),
+    }
+    if mount.read_only:
+        made["read_only"] = True
+    if mount.kind == "bind":
+        made["bind"] = {"create_host_path": False}
+    return made
+
+
+def _cards(count: int) -> dict[str, Any] | None:
+    if not count:
+        return None
+    device = {"count": "all" if count < 0 else count, "capabilities": ["gpu"]}
+    return {"resources": {"reservations": {"devices": [device]}}}
+
+
+def _text(value: str) -> _Text:
+    """Compose puts variables in for `$NAME`; `$$` is a `$`."""
+    return _Text(value.replace("$", "$$"))
