@@ -76,6 +76,7 @@ async def _followed(request: Logs, seconds: float, deps: Deps, report: Report) -
     window = Window(request.grep, deps.masked)
     tail = request.tail or 20
     following = Following(deps.fleet.survey, deps.clock, request.name, tail, window)
+    await following.find()
     task = asyncio.create_task(following.run(), name=f"follow {request.name}")
     begun, shown = deps.clock.monotonic(), -1
     try:

@@ -68,14 +68,16 @@ class Following:
         self._silent: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Follow until nothing lives any more that could write, and nobody changes that.
-
-        Raises UnknownName when there is no such service and no target remembers one.
-        """
-        seen, silent = await self._survey.everywhere(self._name)
+    async def find(self) -> None:
+        """See that there is something to follow. Raises UnknownName when there is no such service
+        and no target remembers one."""
+        seen, _ = await self._survey.everywhere(self._name)
         if not any(each.replicas for each in seen.values()):
             await self._survey.wanted(self._name)
+
+    async def run(self) -> None:
+        """Follow until nothing lives any more that could write, and nobody changes that."""
+        seen, silent = await self._survey.everywhere(self._name)
         try:
             while self._look(seen, silent):
                 await self._clock.sleep(LOOK_EVERY)

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from bot.demo.homeserver import Homeserver
 from tests.engines.engine import DockerEngine, missing
 from tests.engines.images import CACHE, IMAGES
 from tests.postgres import Cluster, programs
 from tests.sshd import PROGRAM, Sshd
+
+# Times vary where others use the machine too.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -292,7 +292,7 @@ async def test_a_flood_leaves_others_their_turn(world, follow):
 async def test_of_a_name_nobody_knows_that_is_said(world, follow):
     following = Following(world.fleet.survey, world.clock, "tinny", 20, Ear())
     with pytest.raises(UnknownName, match="no service `tinny`"):
-        await following.run()
+        await following.find()
 
 
 async def test_no_stream_is_left_open(world, follow):

@@ -20,15 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from domain.clock import Clock
 from domain.replicas import ReplicaId
 from inference.client import Timeouts, open_session
 
 MODEL = Path(__file__).parents[2] / "deployers/models/bundled/tiny-ops.gguf"
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 IMPATIENT = Timeouts(connect=2.0, first_byte=0.4, idle=0.4)
 
