@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from pydantic import SecretStr
 
 from bot.discretion import Discretion
@@ -23,6 +24,8 @@ from fleet.store.database import sqlite_path
 from ops_config.load import secret
 from ops_config.settings import Settings
 from ops_config.values import inviters
+
+log = structlog.get_logger()
 
 
 def state_folder(settings: Settings) -> Path:
@@ -93,12 +96,14 @@ def learn_target_secrets(settings: Settings, discretion: Discretion) -> None:
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
-    """A guarded deployer for each target, connected to nothing yet."""
+    """A guarded deployer for each target, connected to nothing yet. What is risky is said."""
     opened: dict[str, Deployer] = {}
     for name, target in settings.targets.items():
         kind = target.model_dump()["kind"]
         deployer = registry.kind(kind).open(name, target, tools)
         deadline = settings.monitoring.answer_within
+        for caution in getattr(target, "cautions", ()):
+            log.warning("caution", target=name, what=caution)
         opened[name] = guarded(name, kind, deployer, tools.clock, deadline)
     return opened
 

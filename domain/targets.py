@@ -138,6 +138,13 @@ class DockerTarget(BaseModel):
     machine that costs the same whether or not it serves has no such price."""
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever runs the bot is told each time it starts."""
+        if not self.insecure:
+            return ()
+        return (f"{self.host} is spoken to in the clear: whoever is on the way is root there",)
+
+    @property
     def secrets(self) -> tuple[Reference, ...]:
         """What it names by reference, to be masked before it is ever used."""
         logins = (
