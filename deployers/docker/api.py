@@ -19,7 +19,7 @@ from deployers.docker.connection import Connection, Way
 from deployers.docker.container import Container
 from deployers.docker.shelf import Mount
 from deployers.docker.streams import streamed
-from domain.errors import OpsError
+from domain.errors import OpsError, Refused
 from domain.replicas import Gpu
 
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ CALLS = 8
 _BROKEN = (DockerException, requests.RequestException, OSError)
 
 
-class Gone(Exception):
+class Gone(Refused):
     """What was asked about is not there (404)."""
 
 

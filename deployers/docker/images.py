@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deployers.docker.api import Answer, Api
+from deployers.docker.api import Answer, Api, Gone
 from deployers.docker.diagnosis import refusal
 from domain.clock import Clock
 from domain.errors import Refused
@@ -92,7 +92,7 @@ class Images:
                 if now - told >= _EVERY:
                     told = now
                     tell(*_told(layers, now - begun))
-        except Answer as answer:
+        except (Answer, Gone) as answer:
             raise refusal(f"{name} cannot be pulled", str(answer)) from answer
 
 

@@ -1,0 +1,122 @@
+"""Images from a real registry: logged in by reference, told in bytes, known by their digest."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from deployers.docker.api import Api
+from deployers.docker.connections import connection
+from deployers.docker.images import Images, registry, tagged
+from deployers.docker.opening import login
+from domain.errors import Refused
+from domain.targets import DockerTarget
+from tests.contract.stages import RealClock
+from tests.engines.engine import DockerEngine
+from tests.engines.registry import PROGRAM, Registry
+
+BYTES = 12 << 20
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Registry]:
+    """A registry. Skips without one; in CI that is a failure."""
+    if PROGRAM is None:
+        told = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        told("no registry: there is no docker-registry (Debian: apt install docker-registry)")
+    with Registry.started() as running:
+        yield running
+
+
+@pytest.fixture
+def pushed(hub: Registry, docker_engine: DockerEngine) -> Iterator[str]:
+    """An image that is in the registry, and not in the engine."""
+    name, client = f"{hub.host}/team/blob", docker_engine.client()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("blob")
+        entry.size = BYTES
+        tar.addfile(entry, io.BytesIO(os.urandom(BYTES)))
+    client.api.import_image_from_data(packed.getvalue(), repository=name, tag="1")
+    told = client.api.push(name, tag="1", auth_config=hub.login)
+    assert "error" not in told, told
+    client.images.remove(f"{name}:1", force=True)
+    yield f"{name}:1"
+    client.close()
+
+
+@pytest.fixture
+async def images(
+    hub: Registry, docker_engine: DockerEngine, tmp_path: Path
+) -> AsyncIterator[dict[str, Images]]:
+    """The engine's images, to somebody with the password, with a wrong one, and with none."""
+    opened, apis = {}, []
+    for who, password in (("let in", hub.password), ("wrong", "hunter2-hunter2"), ("nobody", "")):
+        named = {hub.host: {"username": hub.user, "password_env": "X"}} if password else {}
+        fields: dict[str, Any] = {"host": docker_engine.unix, "registries": named}
+        settings = DockerTarget(kind="docker", **fields)
+        api = Api(who, connection(settings, RealClock(), tmp_path))
+        apis.append(api)
+
+        def found(
+            host: str, settings: DockerTarget = settings, password: str = password
+        ) -> dict[str, str]:
+            return dict(login(settings, host, lambda *_: SecretStr(password)))
+
+        opened[who] = Images(api, found, RealClock())
+    yield opened
+    for api in apis:
+        await api.aclose()
+
+
+async def test_an_image_is_pulled_with_the_password_told_in_bytes_and_known_by_its_digest(
+    pushed: str, images: dict[str, Images]
+):
+    news: list[tuple[float | None, str]] = []
+
+    found = await images["let in"].fetch(pushed, lambda *each: news.append(each))
+
+    assert found.startswith(pushed.removesuffix(":1") + "@sha256:")
+    assert news[0][1] == f"pulling {pushed}"
+    assert await images["nobody"].known(pushed) == found
+    assert await images["nobody"].fetch(found, lambda *_: None) == found, "not asked for again"
+
+
+@pytest.mark.parametrize("who", ["wrong", "nobody"])
+async def test_who_is_not_let_in_reads_what_to_do_and_no_password(
+    pushed: str, images: dict[str, Images], who: str
+):
+    with pytest.raises(Refused) as caught:
+        await images[who].fetch(pushed, lambda *_: None)
+
+    assert caught.value.summary.startswith(f"{pushed} cannot be pulled: ")
+    assert caught.value.hint
+    assert "hunter2" not in f"{caught.value.summary} {caught.value.hint}"
+
+
+async def test_an_image_that_is_not_there_is_said(hub: Registry, images: dict[str, Images]):
+    with pytest.raises(Refused, match="cannot be pulled: there is no image") as caught:
+        await images["let in"].fetch(f"{hub.host}/team/nothing:1", lambda *_: None)
+    assert "tag" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "whole"),
+    [
+        ("busybox", "docker.io", "busybox:latest"),
+        ("vllm/vllm-openai:v0.11.0", "docker.io", "vllm/vllm-openai:v0.11.0"),
+        ("ghcr.io/ggml-org/llama.cpp:server", "ghcr.io", "ghcr.io/ggml-org/llama.cpp:server"),
+        ("localhost/x", "localhost", "localhost/x:latest"),
+        ("10.0.0.5:5000/x", "10.0.0.5:5000", "10.0.0.5:5000/x:latest"),
+        ("a/b@sha256:0123", "docker.io", "a/b@sha256:0123"),
+    ],
+)
+def test_a_name_says_its_registry_and_never_means_every_tag(name: str, host: str, whole: str):
+    assert (registry(name), tagged(name)) == (host, whole)
