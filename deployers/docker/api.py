@@ -15,10 +15,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import version_lt
 
 from deployers.docker.client import bindings, connected, errand_config, host_config, memory_used
-from deployers.docker.connection import Connection, Way
 from deployers.docker.container import Container
 from deployers.docker.shelf import Mount
 from deployers.docker.streams import streamed
+from deployers.docker.ways.connection import Connection, Way
 from domain.errors import OpsError, Refused
 from domain.replicas import Gpu
 

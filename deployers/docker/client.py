@@ -12,8 +12,8 @@ from docker.types import DeviceRequest, LogConfig, Mount
 from docker.utils import version_lt
 
 from deployers.docker import shelf
-from deployers.docker.connection import Way
 from deployers.docker.container import LOG, SECURITY, Container
+from deployers.docker.ways.connection import Way
 from domain.errors import Refused
 
 PATIENCE = 30

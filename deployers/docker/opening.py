@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from deployers.docker.api import Api
 from deployers.docker.compose.driving import Compose
 from deployers.docker.compose.program import Program
-from deployers.docker.connection import Connection
-from deployers.docker.connections import connection
 from deployers.docker.container import LOOPBACK, Site
 from deployers.docker.deployer import DockerDeployer
 from deployers.docker.downloads import DEFAULT_HUB, Downloads, Origin
@@ -21,6 +19,8 @@ from deployers.docker.shelf import Shelf
 from deployers.docker.shelves import Shelves
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Readiness
+from deployers.docker.ways.connection import Connection
+from deployers.docker.ways.connections import connection
 from deployers.docker.weights import Models
 from deployers.models.glances import Glances
 from deployers.models.hub import Hub

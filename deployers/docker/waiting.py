@@ -7,10 +7,10 @@ from datetime import datetime
 
 from deployers.docker import failures
 from deployers.docker.api import Api, Gone
-from deployers.docker.connection import Connection
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.images import Tell
 from deployers.docker.looking import Seen, seen
+from deployers.docker.ways.connection import Connection
 from deployers.engines.loading import stage
 from deployers.patience import Patience
 from domain.clock import Clock

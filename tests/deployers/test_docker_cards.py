@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 import pytest
 
 from deployers.docker.cards import PATIENCE, CardMemory
-from deployers.docker.connections import connection
 from deployers.docker.liveness import verdict
 from deployers.docker.opening import deployer
+from deployers.docker.ways.connections import connection
 from deployers.protocol import Deployer, Tools
 from domain import made_of
 from domain.errors import Unhealthy

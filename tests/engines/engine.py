@@ -20,7 +20,7 @@ import docker
 import psutil
 from docker.tls import TLSConfig
 
-from deployers.docker.connection import Certificates
+from deployers.docker.ways.connection import Certificates
 from tests.engines.bridge import Bridge
 from tests.engines.certificates import Tls
 from tests.engines.remains import FOLDERS, alone, clear, processes_of, sweep

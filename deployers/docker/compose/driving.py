@@ -10,8 +10,8 @@ from typing import Any
 from deployers.docker.api import CONFLICT, Answer, Api
 from deployers.docker.compose.program import Program
 from deployers.docker.compose.project import rendered, volumes
-from deployers.docker.connection import Connection
 from deployers.docker.container import REPLICA, Container
+from deployers.docker.ways.connection import Connection
 from domain.services import ServiceSpec
 
 PROJECT = "com.docker.compose.project"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployers.docker.connection import Way
+from deployers.docker.ways.connection import Way
 from domain.errors import Refused
 
 HOW = (

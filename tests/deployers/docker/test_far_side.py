@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deployers.docker import far_side
-from deployers.docker.far_side import FarSide
+from deployers.docker.ways import far_side
+from deployers.docker.ways.far_side import FarSide
 from deployers.nvidia import read_gpus
 from domain.errors import Refused, Unreachable
 from domain.replicas import Gpu

@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from deployers.docker.api import Api
-from deployers.docker.connections import connection
 from deployers.docker.images import Images, registry, tagged
 from deployers.docker.opening import login
+from deployers.docker.ways.connections import connection
 from domain.errors import Refused
 from domain.targets import DockerTarget
 from tests.contract.stages import RealClock

@@ -23,8 +23,8 @@ from docker.tls import TLSConfig
 from requests.exceptions import RequestException
 
 from bot.clock import SystemClock
-from deployers.docker.connection import Connection, Way
-from deployers.docker.connections import connection
+from deployers.docker.ways.connection import Connection, Way
+from deployers.docker.ways.connections import connection
 from domain.errors import ConfigError, Refused, TargetError, Unreachable
 from domain.targets import DockerTarget, TlsSettings
 from tests.certificates import Authority
@@ -140,7 +140,7 @@ async def test_who_may_not_use_the_socket_learns_of_its_group(engine: Path):
     asking = """
 import asyncio, os, socket, sys
 from pathlib import Path
-from deployers.docker.unix import UnixConnection
+from deployers.docker.ways.unix import UnixConnection
 async def main(path):
     if os.getuid() == 0:
         os.setgroups([])

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deployers.docker import openssh
-from deployers.docker.openssh import Destination
-from deployers.docker.resolved import Resolved
-from deployers.docker.ssh_sentences import from_openssh
+from deployers.docker.ways import openssh
+from deployers.docker.ways.openssh import Destination
+from deployers.docker.ways.resolved import Resolved
+from deployers.docker.ways.ssh_sentences import from_openssh
 from domain.errors import ConfigError, Refused, Unreachable
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deployers.docker.openssh import Destination
-from deployers.docker.preflight import Preflight
+from deployers.docker.ways.openssh import Destination
+from deployers.docker.ways.preflight import Preflight
 from domain.errors import Refused, TargetError, Unreachable
 from tests.sshd import Sshd
 

@@ -11,9 +11,9 @@ import pytest
 
 from deployers.docker.api import Api
 from deployers.docker.client import memory_used
-from deployers.docker.connection import Connection
-from deployers.docker.connections import connection
 from deployers.docker.room import Room, measured, read, same_machine
+from deployers.docker.ways.connection import Connection
+from deployers.docker.ways.connections import connection
 from deployers.protocol import Tools
 from domain.targets import DockerTarget
 from tests.contract.stages import RealClock, Stage, bring, probe

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from bot.clock import SystemClock
-from deployers.docker.connections import connection
+from deployers.docker.ways.connections import connection
 from domain.errors import Unreachable
 from domain.replicas import Gpu
 from domain.targets import DockerTarget
@@ -302,7 +302,7 @@ import asyncio, os, signal, sys
 import uvloop
 from pathlib import Path
 from bot.clock import SystemClock
-from deployers.docker.connections import connection
+from deployers.docker.ways.connections import connection
 from domain.targets import DockerTarget
 
 async def main(host, config, runtime):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
-from deployers.docker.connections import connection
+from deployers.docker.ways.connections import connection
 from domain.errors import Refused, Unreachable
 from domain.targets import DockerTarget
 from tests.deployers.docker.ways import (

@@ -15,8 +15,8 @@ import docker
 import pytest
 
 from bot.clock import SystemClock
-from deployers.docker.connections import connection
-from deployers.docker.ssh import SshConnection
+from deployers.docker.ways.connections import connection
+from deployers.docker.ways.ssh import SshConnection
 from domain.errors import TargetError, Unreachable
 from domain.targets import DockerTarget
 from tests.sshd import Sshd

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deployers.docker.connection import Certificates, Connection
-from deployers.docker.ssh import SshConnection
-from deployers.docker.tcp import TcpConnection
-from deployers.docker.unix import UnixConnection
+from deployers.docker.ways.connection import Certificates, Connection
+from deployers.docker.ways.ssh import SshConnection
+from deployers.docker.ways.tcp import TcpConnection
+from deployers.docker.ways.unix import UnixConnection
 from domain.clock import Clock
 from domain.errors import ConfigError
 from domain.targets import DockerTarget

@@ -9,14 +9,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from deployers.docker import causes, far_side, ping, ssh_sentences
-from deployers.docker.connection import Way
-from deployers.docker.dial_stdio import DialStdio, Lines
-from deployers.docker.far_side import FarSide
-from deployers.docker.master import Master
-from deployers.docker.openssh import SOCKET, Destination
-from deployers.docker.preflight import Preflight
-from deployers.docker.tunnel import Forwarding, Tunnel
+from deployers.docker.ways import causes, far_side, ping, ssh_sentences
+from deployers.docker.ways.connection import Way
+from deployers.docker.ways.dial_stdio import DialStdio, Lines
+from deployers.docker.ways.far_side import FarSide
+from deployers.docker.ways.master import Master
+from deployers.docker.ways.openssh import SOCKET, Destination
+from deployers.docker.ways.preflight import Preflight
+from deployers.docker.ways.tunnel import Forwarding, Tunnel
 from domain.clock import Clock
 from domain.errors import TargetError
 from domain.replicas import Gpu

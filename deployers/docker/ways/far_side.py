@@ -7,8 +7,8 @@ import shlex
 from dataclasses import dataclass
 
 from deployers import nvidia
-from deployers.docker.openssh import SOCKET
-from deployers.docker.unix import membership
+from deployers.docker.ways.openssh import SOCKET
+from deployers.docker.ways.unix import membership
 from domain.errors import Refused, TargetError, Unreachable
 from domain.replicas import Gpu
 

@@ -8,8 +8,8 @@ import pwd
 from pathlib import Path
 
 from deployers import nvidia
-from deployers.docker import causes
-from deployers.docker.connection import Way
+from deployers.docker.ways import causes
+from deployers.docker.ways.connection import Way
 from domain.errors import Refused, TargetError, Unreachable
 from domain.replicas import Gpu
 

@@ -8,8 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployers.docker import openssh, ssh_sentences
-from deployers.docker.openssh import Destination
+from deployers.docker.ways import openssh, ssh_sentences
+from deployers.docker.ways.openssh import Destination
 
 _WITHIN = 5.0
 

@@ -10,8 +10,8 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from deployers.docker import openssh, ssh_sentences
-from deployers.docker.openssh import Destination
+from deployers.docker.ways import openssh, ssh_sentences
+from deployers.docker.ways.openssh import Destination
 from domain.clock import Clock
 from domain.errors import TargetError
 

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployers.docker import openssh
-from deployers.docker.master import Master
+from deployers.docker.ways import openssh
+from deployers.docker.ways.master import Master
 from domain.errors import TargetError
 
 _SESSIONS = 8

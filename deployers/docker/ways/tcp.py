@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deployers.docker import causes
-from deployers.docker.connection import Certificates, Way
+from deployers.docker.ways import causes
+from deployers.docker.ways.connection import Certificates, Way
 from domain.errors import ConfigError, Refused, TargetError
 from domain.replicas import Gpu
 

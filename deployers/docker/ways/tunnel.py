@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deployers.docker.master import Master
+from deployers.docker.ways.master import Master
 from domain.clock import Clock
 from domain.errors import Refused, TargetError, Unreachable
 

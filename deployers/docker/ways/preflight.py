@@ -18,10 +18,10 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-from deployers.docker import far_side, openssh, ssh_sentences
-from deployers.docker.far_side import FarSide
-from deployers.docker.openssh import Destination
-from deployers.docker.resolved import Resolved, resolve
+from deployers.docker.ways import far_side, openssh, ssh_sentences
+from deployers.docker.ways.far_side import FarSide
+from deployers.docker.ways.openssh import Destination
+from deployers.docker.ways.resolved import Resolved, resolve
 from domain.errors import TargetError
 
 _WITHIN = 12.0
