@@ -72,6 +72,9 @@ def _service(wanted: Container) -> dict[str, Any]:
         "volumes": [_mount(mount) for mount in wanted.mounts],
         "restart": _text("no"),
         "shm_size": wanted.shared_memory,
+        "cpus": wanted.cpus,
+        "mem_limit": wanted.memory,
+        "memswap_limit": wanted.memory,
         "security_opt": [*SECURITY],
         "logging": {
             "driver": "json-file",

@@ -12,7 +12,7 @@ import pytest
 
 from deployers.docker.compose import program
 from deployers.docker.compose.program import Program
-from deployers.docker.connection import Way
+from deployers.docker.ways.connection import Way
 from domain.errors import Refused
 
 WAY = Way("unix:///run/x.sock", environment={"DOCKER_HOST": "unix:///run/x.sock"})
