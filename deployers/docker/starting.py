@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deployers.docker import hardware
 from deployers.docker.api import CONFLICT, Answer, Api
 from deployers.docker.compose.driving import Compose
-from deployers.docker.container import Container, Site, container, image
+from deployers.docker.container import REPLICA, Container, Site, container, image
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.hardware import Choice
 from deployers.docker.images import Images, Tell
@@ -138,7 +138,8 @@ class Starting:
                 f"a container that is not Gantry's has the name {replica}",
                 hint="rename or remove it on the target's host",
             )
-        await self.api.remove(str(replica))
+        for left in await self.api.containers(**{REPLICA: str(replica)}):
+            await self.api.remove(left["Id"])
         why = hardware.refused(str(answer))
         if why and choice.hardware == "cuda":
             return _NoCard(why, str(answer))
