@@ -25,6 +25,7 @@ from domain.readiness import FirstToken, Probe
 from domain.replicas import Observed
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
+from ops_config.load import secret
 from tests.engines.engine import DockerEngine
 
 TARGET = "here"
@@ -83,7 +84,7 @@ class Stage:
         kind = registry.kind(self.kind)
         ours = self.ours | ({"pace": 0.0} if self.kind == "rehearsal" else {})
         parsed = kind.settings.model_validate({"kind": self.kind} | ours | settings)
-        tools = Tools(ask, clock or RealClock(), self.root)
+        tools = Tools(ask, clock or RealClock(), self.root, secret)
         self.opened.append(kind.open(TARGET, parsed, tools))
         return self.opened[-1]
 
