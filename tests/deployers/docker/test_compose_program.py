@@ -146,8 +146,8 @@ async def test_one_that_runs_tells_its_version(machine: Machine, compose: Progra
 
 
 async def test_one_that_cannot_be_started_is_refused(machine: Machine, compose: Program):
-    (machine.bin / "docker").write_text("#!/nowhere/sh\n")
-    (machine.bin / "docker").chmod(0o755)
+    compose.folder.parent.mkdir()
+    compose.folder.write_text("in the way")
 
     with pytest.raises(Refused, match="cannot be started"):
         await compose.run(WAY, (), within=20)
