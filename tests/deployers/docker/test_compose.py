@@ -201,12 +201,15 @@ async def test_a_folder_that_is_not_there_is_not_made(
     assert not (tmp_path / "missing").exists()
 
 
-async def test_a_path_of_windows_stays_one(compose: Compose):
-    models = Mount("bind", r"D:\Models", "/models", read_only=True)
-    with pytest.raises(Answer) as caught:  # this engine is no Windows one, and repeats the path
-        await compose.up(stub(mounts=(models,)))
+@pytest.mark.parametrize("models_dir", [None, r"D:\Models"])
+async def test_a_folder_of_windows_is_for_containers_without_compose(stage: Stage, models_dir):
+    deployer = stage.open(models_dir=models_dir)
+    want = stage.spec(source=r"path:D:\Models\m.gguf")
 
-    assert r"'D:\Models' mount path must be absolute" in str(caught.value)
+    assert (await make_plan(deployer, want)).steps
+    with pytest.raises(Unsupported, match=r"takes D:.* for a path of the bot's machine") as caught:
+        await make_plan(deployer, want.model_copy(update={"compose": True}))
+    assert "leave Compose out" in caught.value.hint
 
 
 async def test_somebody_elses_container_of_that_name_is_left_alone(
