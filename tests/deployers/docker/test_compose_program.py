@@ -193,6 +193,30 @@ async def test_one_that_nobody_waits_for_is_ended(machine: Machine, compose: Pro
     assert gone(started)
 
 
+async def test_one_that_is_just_being_started_is_ended_whole(
+    machine: Machine, compose: Program, tmp_path, monkeypatch
+):
+    machine.program("docker", WAITS.format(told=tmp_path / "told"))
+    spawn, there = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def slowly(*words, **rest):
+        process = await spawn(*words, **rest)
+        there.set()
+        await asyncio.sleep(0.2)  # others have their turn before it is handed over
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    running = asyncio.create_task(compose.run(WAY, (), within=600))
+    await there.wait()
+    started = await pids(tmp_path / "told")
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert gone(started)
+
+
 def gone(processes: list[psutil.Process]) -> bool:
     """Whether none of them runs; whoever inherits a dead one may be slow to notice."""
     deadline = time.monotonic() + 10
