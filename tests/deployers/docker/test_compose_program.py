@@ -197,20 +197,20 @@ async def test_one_that_is_just_being_started_is_ended_whole(
     machine: Machine, compose: Program, tmp_path, monkeypatch
 ):
     machine.program("docker", WAITS.format(told=tmp_path / "told"))
-    spawn, there = asyncio.create_subprocess_exec, asyncio.Event()
+    spawn, handed_over = asyncio.create_subprocess_exec, asyncio.Event()
 
     async def slowly(*words, **rest):
         process = await spawn(*words, **rest)
-        there.set()
-        await asyncio.sleep(0.2)  # others have their turn before it is handed over
+        await handed_over.wait()
         return process
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
     running = asyncio.create_task(compose.run(WAY, (), within=600))
-    await there.wait()
     started = await pids(tmp_path / "told")
 
     running.cancel()
+    await asyncio.sleep(0)  # it hears of that while it is being started
+    handed_over.set()
     with pytest.raises(asyncio.CancelledError):
         await running
 
