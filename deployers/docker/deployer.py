@@ -13,7 +13,6 @@ from deployers.docker import container as labels
 from deployers.docker import facts, failures, hardware, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.cards import CardMemory
-from deployers.docker.compose import program
 from deployers.docker.following import following
 from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Seen, seen
@@ -84,12 +83,9 @@ class DockerDeployer:
         presets()[want.engine].check(want)
         if dict(want.settings).get("port") and want.replicas_on(self._name) > 1:
             raise Unsupported("one port serves one replica", hint="leave `port` out")
-        if facts.no_compose and self._starting.compose.asked(want):
-            raise Unsupported(
-                f"it cannot be a Compose project: {facts.no_compose}", hint=program.HOW
-            )
         choice = self._starting.choose(want, facts.no_cards)
         self._starting.check(want, choice.hardware)
+        self._starting.check_project(want, facts.no_compose)
         if isinstance(want.gpu, int) and facts.gpus and want.gpu > len(facts.gpus):
             raise Unsupported(
                 f"{self._name} has {len(facts.gpus)} graphics cards, not {want.gpu}",

@@ -53,6 +53,11 @@ class Starting:
             )
         return found
 
+    def check_project(self, want: ServiceSpec, missing: str | None) -> None:
+        """Raises Unsupported for one that is to be a Compose project and cannot be; `missing` is
+        what keeps any from it."""
+        self.compose.fit(want, self.site.shelf.find(want.source)[1], missing)
+
     async def prefetch(self, want: ServiceSpec, step: str, report: Report) -> None:
         """Have image and weights there. Raises Refused."""
         if self.compose.asked(want):

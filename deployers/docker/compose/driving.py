@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import PureWindowsPath
 from typing import Any
 
 from deployers.docker.api import CONFLICT, Answer, Api
-from deployers.docker.compose.program import Program
+from deployers.docker.compose.program import HOW, Program
 from deployers.docker.compose.project import rendered, volumes
 from deployers.docker.container import REPLICA, Container
+from deployers.docker.shelf import Mount, on_host
 from deployers.docker.ways.connection import Connection
+from domain.errors import Unsupported
 from domain.services import ServiceSpec
 
 PROJECT = "com.docker.compose.project"
@@ -46,6 +49,21 @@ class Compose:
     def missing(self) -> str | None:
         """Why there can be no projects; None while nothing is known against them."""
         return self._program.missing()
+
+    def fit(self, want: ServiceSpec, mounts: Iterable[Mount], missing: str | None) -> None:
+        """Raises Unsupported for a service that is to be projects and cannot be, for what is
+        `missing`, or for what it mounts."""
+        if not self.asked(want):
+            return
+        if missing:
+            raise Unsupported(f"it cannot be a Compose project: {missing}", hint=HOW)
+        for mount in mounts:
+            if mount.kind == "bind" and isinstance(on_host(mount.source), PureWindowsPath):
+                raise Unsupported(
+                    f"it cannot be a Compose project: Compose takes {mount.source} for a path of "
+                    "the bot's machine",
+                    hint="leave Compose out, or take a model of the volume: hf://org/repo/file",
+                )
 
     async def check(self) -> None:
         """Run it once. Raises Refused, with how to get it, where that fails."""

@@ -76,16 +76,25 @@ class Program:
         TimeoutError when it took too long, and Refused if it cannot be started; it is gone then,
         as when one stops waiting for it.
         """
-        process = await self._spawn(way, words)
+        process = await self._started(way, words)
         try:
             async with asyncio.timeout(within):
                 said, _ = await process.communicate(given.encode())
         finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            await _end(process)
         return Said(process.returncode or 0, said.decode("utf-8", "replace"))
+
+    async def _started(self, way: Way, words: tuple[str, ...]) -> Process:
+        """Who stops waiting meanwhile has it ended whole: asyncio would end `docker` alone, and
+        then wait for what that started."""
+        starting = asyncio.create_task(self._spawn(way, words), name="docker compose")
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await _end(starting.result())
+            raise
 
     async def _spawn(self, way: Way, words: tuple[str, ...]) -> Process:
         command = ("docker", "compose", "--env-file", os.devnull, *words)
@@ -127,6 +136,14 @@ def environment(way: Way, folder: Path, ours: Mapping[str, str] | None = None) -
         "DOCKER_CONFIG": str(folder),
         **way.environment,
     }
+
+
+async def _end(process: Process) -> None:
+    """By force, with everything in its group."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _users() -> tuple[Path, ...]:

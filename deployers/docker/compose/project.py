@@ -92,7 +92,7 @@ def _port(wanted: Container) -> dict[str, Any]:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
-    """In the long writing, in which a `D:\\` is a path; a missing folder is not made."""
+    """In the long writing, for a missing folder is not to be made."""
     made: dict[str, Any] = {
         "type": mount.kind,
         "source": _text(mount.source),

@@ -146,8 +146,8 @@ async def test_one_that_runs_tells_its_version(machine: Machine, compose: Progra
 
 
 async def test_one_that_cannot_be_started_is_refused(machine: Machine, compose: Program):
-    (machine.bin / "docker").write_text("#!/nowhere/sh\n")
-    (machine.bin / "docker").chmod(0o755)
+    compose.folder.parent.mkdir()
+    compose.folder.write_text("in the way")
 
     with pytest.raises(Refused, match="cannot be started"):
         await compose.run(WAY, (), within=20)
@@ -187,6 +187,30 @@ async def test_one_that_nobody_waits_for_is_ended(machine: Machine, compose: Pro
     started = await pids(tmp_path / "told")
 
     running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert gone(started)
+
+
+async def test_one_that_is_just_being_started_is_ended_whole(
+    machine: Machine, compose: Program, tmp_path, monkeypatch
+):
+    machine.program("docker", WAITS.format(told=tmp_path / "told"))
+    spawn, handed_over = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def slowly(*words, **rest):
+        process = await spawn(*words, **rest)
+        await handed_over.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    running = asyncio.create_task(compose.run(WAY, (), within=600))
+    started = await pids(tmp_path / "told")
+
+    running.cancel()
+    await asyncio.sleep(0)  # it hears of that while it is being started
+    handed_over.set()
     with pytest.raises(asyncio.CancelledError):
         await running
 

@@ -29,7 +29,7 @@ FULL = replace(
     environment={"HF_TOKEN": "hf_$ecret${X}$$", "FLAG": "no", "NUMBER": "1e3", "LINES": "a\nb\tü"},
     mounts=(
         Mount("volume", "gantry-models", "/models"),
-        Mount("bind", r"D:\Models", "/host-models", read_only=True),
+        Mount("bind", "/srv/models", "/host-models", read_only=True),
     ),
     gpus=-1,
     shared_memory=1 << 30,
@@ -96,7 +96,7 @@ services:
       source: "gantry-models"
       target: "/models"
     - type: bind
-      source: "D:\\Models"
+      source: "/srv/models"
       target: "/host-models"
       read_only: true
       bind:
