@@ -32,7 +32,7 @@ def tell(text: str) -> None:
 @click.argument(
     "name",
     type=click.Choice(
-        ["room", "peers", "limits", "footprint", "deploy", "fleet", "targets", "all"]
+        ["room", "peers", "limits", "footprint", "deploy", "fleet", "targets", "docker", "all"]
     ),
 )
 @click.option(
@@ -87,6 +87,9 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
         if name in ("targets", "all"):
             book.begin()
             bench_targets(book, tell)
+        if name == "docker":
+            book.begin()
+            asyncio.run(_docker(book, synapse, times))
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:
@@ -113,6 +116,13 @@ def _peers(book: Book, synapse: Path, pings: int) -> None:
 async def _memory(book: Book, synapse: Path) -> None:
     async with open_stage(synapse) as stage:
         await bench_memory(book, stage, tell)
+
+
+async def _docker(book: Book, synapse: Path, times: int) -> None:
+    """Not among `all`: it needs root, dockerd and sshd, which it starts as the tests do."""
+    from bench.docker import bench_docker
+
+    await bench_docker(book, synapse, tell, times)
 
 
 async def _deploy(book: Book, synapse: Path, times: int) -> None:

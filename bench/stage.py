@@ -8,10 +8,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -50,7 +51,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(synapse: Path) -> AsyncIterator[Stage]:
+async def open_stage(
+    synapse: Path, target: Mapping[str, Any] | None = None
+) -> AsyncIterator[Stage]:
     """All up and each bot in its room; at the end nothing is left, not even the folder."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gantry-bench-")))
@@ -65,14 +68,19 @@ async def open_stage(synapse: Path) -> AsyncIterator[Stage]:
         yield Stage(
             folder,
             caller,
-            await start_gantry(stack, children, folder, homeserver, caller),
+            await start_gantry(stack, children, folder, homeserver, caller, target),
             await start_echo(stack, children, folder, homeserver, caller),
             _homeserver_process(),
         )
 
 
 async def start_gantry(
-    stack: AsyncExitStack, children: Children, folder: Path, homeserver: Homeserver, caller: Talker
+    stack: AsyncExitStack,
+    children: Children,
+    folder: Path,
+    homeserver: Homeserver,
+    caller: Talker,
+    target: Mapping[str, Any] | None = None,
 ) -> Bot:
     """The bot as anybody runs it: its own process, its own state, logging as it does."""
     account = await homeserver.register("gantry")
@@ -89,7 +97,7 @@ async def start_gantry(
         "environments": {"bench": {"targets": ["local"]}},
         "rooms": {room: {"environment": "bench"}},
         "access": {"admin": [caller.user_id]},
-        "targets": {"local": {"kind": "process"}},
+        "targets": {"local": dict(target or {"kind": "process"})},
     }
     config.write_text(yaml.safe_dump(told))
     argv = [sys.executable, "-m", "bot", "run", "--config", str(config)]

@@ -51,7 +51,7 @@ class Shelves:
     """The shelves of one host."""
 
     def __init__(self, api: Api, clock: Clock) -> None:
-        self._api, self._clock = api, clock
+        self._api, self.clock = api, clock
 
     @asynccontextmanager
     async def open(self, image: str, mounts: tuple[Mount, ...]) -> AsyncIterator[Place]:
@@ -72,7 +72,7 @@ class Shelves:
         """Take away what bots left that were ended just then: shelves, and errands not begun."""
         for left in await self._api.containers(**{ROLE: ""}):
             made, status = moment(left.get("Created")), left["State"]["Status"]
-            old = made is not None and self._clock.now() - made > _ABANDONED
+            old = made is not None and self.clock.now() - made > _ABANDONED
             if status == "dead" or (status == "created" and old):
                 await self._api.remove(left["Id"])
 

@@ -22,10 +22,14 @@ from deployers.models.glances import Glances
 from deployers.models.transfer import in_words
 from deployers.protocol import Stocked
 from domain import made_of
+from domain.clock import Clock
 from domain.errors import OpsError, Refused, Unreachable
 from domain.made_of import MadeOf
 from domain.proposals import quantisation
 from domain.sources import Source
+
+FRESH = 10.0
+"""Seconds for which what was seen of a model counts."""
 
 _TRIES = 5
 _GLANCE, _LOOK = 1 << 20, 32 << 20
@@ -58,6 +62,24 @@ class Found:
         return tuple((what, which) for what, which in told if which)
 
 
+class Lately:
+    """What was seen a moment ago, so that one change opens one shelf, not four."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._found: dict[Source, tuple[float, Found]] = {}
+
+    def note(self, found: Found | None) -> None:
+        """It was there just now."""
+        if found is not None:
+            self._found[found.source] = self._clock.monotonic(), found
+
+    def of(self, source: Source) -> Found | None:
+        """What was seen; None for what was not, or too long ago."""
+        at, found = self._found.get(source, (0.0, None))
+        return found if found and self._clock.monotonic() - at < FRESH else None
+
+
 class Models:
     """The models of one Docker host, in its volume and its directory."""
 
@@ -68,7 +90,7 @@ class Models:
         downloads: Downloads,
         glances: Callable[[], Glances],
     ) -> None:
-        self._shelves, self._shelf = shelves, shelf
+        self._shelves, self._shelf, self._lately = shelves, shelf, Lately(shelves.clock)
         self._downloads, self._glances = downloads, glances
 
     async def fetch(self, source: Source, image: str, tell: Tell) -> None:
@@ -77,6 +99,8 @@ class Models:
         `image` is any that is there: a container of it, which is never started, is the way in.
         Raises Refused or Unreachable in words that say what to do.
         """
+        if self._lately.of(source):
+            return
         if source.scheme == "path":
             await self._must_be_there(source, image)
         elif source.scheme == "tiny":
@@ -92,12 +116,16 @@ class Models:
         """A model that is there; None for one that is not, or that an engine keeps by itself."""
         if source.scheme == "ollama" or (source.scheme == "hf" and source.file is None):
             return None
+        if lately := self._lately.of(source):
+            return lately
         weights, mounts = self._shelf.find(source)
         try:
             async with self._shelves.open(image, mounts) as place:
-                return await _look(place, source, weights.path)
+                found = await _look(place, source, weights.path)
         except (Gone, Answer):
             return None
+        self._lately.note(found)
+        return found
 
     async def foresee(self, source: Source) -> Found | None:
         """A model that is there or, where it is still to be fetched, as its hub has it, by what

@@ -124,7 +124,11 @@ def test_an_engine_that_fetches_by_itself_is_told_as_its_library_reads_it():
 
 def test_a_replica_whose_engine_fetches_has_the_token_in_its_environment_alone():
     want = ServiceSpec(
-        name="qwen", source="hf://org/model", engine="vllm", env=(("HF_HOME", "/elsewhere"),)
+        name="qwen",
+        source="hf://org/model",
+        engine="vllm",
+        placements=({"target": "wks", "replicas": 1},),
+        env=(("HF_HOME", "/elsewhere"),),
     )
     made = container(
         ReplicaId("qwen", want.revision, 0),

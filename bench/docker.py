@@ -1,0 +1,177 @@
+"""What Gantry adds to Docker: a deployment against `docker run`, an update under load, SSH."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+from bench.deploy import Ends
+from bench.docker_fleet import DockerFleet, opened
+from bench.measures import Book, Bound, Figure, Measure
+from bench.room import Tell
+from bench.stage import open_stage
+from domain.errors import OpsError
+from domain.services import ServiceSpec
+from inference.asking import Models
+from inference.client import Timeouts, Turn, open_session
+from inference.probe import Prober
+from tests.contract.stages import RealClock
+from tests.engines.engine import DockerEngine
+from tests.engines.images import LLAMACPP
+from tests.sshd import Sshd
+
+RATE = 50.0
+"""Requests a second while a service is updated."""
+
+_DEPLOY, _REMOVE = "!deploy tiny tiny://ops", "!remove tiny"
+_LOOK_EVERY = 0.01
+
+
+async def bench_docker(book: Book, synapse: Path, tell: Tell, times: int) -> None:
+    """On an engine of its own, with the real llama.cpp server in its containers."""
+    with DockerEngine.started(tls=False) as engine:
+        client = engine.client()
+        LLAMACPP.load(client)
+        client.close()
+        await _deployments(book, synapse, tell, engine, times)
+        await _updates(book, tell, engine)
+        await _ways(book, tell, engine, times)
+
+
+async def _deployments(
+    book: Book, synapse: Path, tell: Tell, engine: DockerEngine, times: int
+) -> None:
+    """Turn about, after one of each that only warms the caches."""
+    images = {"llamacpp": LLAMACPP.reference}
+    target = {"kind": "docker", "host": engine.unix, "images": images}
+    async with open_stage(synapse, target) as stage, open_session() as http:
+        ends, prober = Ends(stage.caller), Prober(http, RealClock())
+        ours: list[float] = []
+        by_hand: list[float] = []
+        for _ in range(times + 1):
+            ours.append(await ends.seconds(stage.gantry.room, _DEPLOY))
+            recipe = _recipe(engine)
+            await ends.seconds(stage.gantry.room, _REMOVE)
+            by_hand.append(await _by_hand(engine, recipe, prober))
+            tell(f"deployed in {ours[-1]:.2f} s, by hand in {by_hand[-1]:.2f} s")
+    ratios = [mine / theirs for mine, theirs in zip(ours[1:], by_hand[1:], strict=True)]
+    bound, peer = Bound(factor=1.1), Figure.median(by_hand[1:])
+    told = Measure("docker.deploy", "s", times, Figure.median(ours[1:]), peer, "by hand", bound)
+    book.note(told)
+    book.note(
+        Measure("docker.deploy_pairs", "x", times, Figure.median(ratios), bound=Bound(slack=1.1))
+    )
+
+
+async def _updates(book: Book, tell: Tell, engine: DockerEngine) -> None:
+    """A service of one replica and of two, updated and rolled back while it is asked."""
+    for replicas in (1, 2):
+        async with opened({"docker": {"host": engine.unix}}) as fleet:
+            first, second = fleet.spec(replicas), fleet.spec(replicas, context=96)
+            await fleet.change(first)
+            for name, want in (("update", second), ("rollback", first)):
+                failed, asked = await _asked_during(fleet, want)
+                tell(f"{name} of {replicas}: {failed} of {asked} requests failed")
+                figure = Figure(float(failed))
+                measure = f"docker.{name}_{replicas}_failed"
+                book.note(Measure(measure, "", asked, figure, bound=Bound(slack=0.0)))
+            await fleet.change(first.scaled(0))
+
+
+async def _asked_during(fleet: DockerFleet, want: ServiceSpec) -> tuple[int, int]:
+    """(requests that failed, requests made) over a change, and a second before and after it."""
+    asking: list[asyncio.Task[bool]] = []
+    async with open_session() as http:
+        models = Models(fleet.endpoints, http, Timeouts(), RealClock(), Random(1))  # noqa: S311
+
+        async def ask() -> bool:
+            try:
+                async for _ in models.ask("tiny", (Turn("user", "hi"),), max_tokens=2):
+                    pass
+            except OpsError:
+                return False
+            return True
+
+        async def keep_asking() -> None:
+            while True:
+                asking.append(asyncio.create_task(ask()))
+                await asyncio.sleep(1 / RATE)
+
+        load = asyncio.create_task(keep_asking())
+        await asyncio.sleep(1)
+        await fleet.change(want)
+        await asyncio.sleep(1)
+        load.cancel()
+        answered = await asyncio.gather(*asking)
+    return answered.count(False), len(answered)
+
+
+async def _ways(book: Book, tell: Tell, engine: DockerEngine, times: int) -> None:
+    """The same over SSH as over the socket: a deployment, and a look at what runs."""
+    with Sshd.started() as sshd:
+        ssh = {"host": f"{sshd.url}{engine.socket}", "ssh_config": str(sshd.config())}
+        deploys: dict[str, list[float]] = {"unix": [], "ssh": []}
+        looks: dict[str, list[float]] = {"unix": [], "ssh": []}
+        async with AsyncExitStack() as stack:
+            ways = {
+                "unix": await stack.enter_async_context(opened({"docker": {"host": engine.unix}})),
+                "ssh": await stack.enter_async_context(opened({"docker": ssh})),
+            }
+            for _ in range(min(times, 5) + 1):
+                for way, fleet in ways.items():
+                    deploys[way].append(await _timed(lambda f=fleet: f.change(f.spec(1))))
+                    looks[way] += [await _timed(fleet.look) for _ in range(10)]
+                    await fleet.change(fleet.spec(0))
+        tell(f"over ssh in {deploys['ssh'][-1]:.2f} s, over unix in {deploys['unix'][-1]:.2f} s")
+    for name, unit, runs, scale in (("deploy", "s", deploys, 1), ("observe", "ms", looks, 1000)):
+        mine, theirs = ([each * scale for each in runs[way][1:]] for way in ("ssh", "unix"))
+        figures = Figure.median(mine), Figure.median(theirs)
+        book.note(Measure(f"docker.ssh_{name}", unit, len(mine), *figures, "unix"))
+
+
+async def _timed(act: Callable[[], Awaitable[object]]) -> float:
+    begun = time.perf_counter()
+    await act()
+    return time.perf_counter() - begun
+
+
+def _recipe(engine: DockerEngine) -> list[str]:
+    """The words with which `docker run` starts the container that Gantry started."""
+    client = engine.client()
+    try:
+        [made] = client.containers.list()
+        return ["-v", "gantry-models:/models", LLAMACPP.reference, *made.attrs["Config"]["Cmd"]]
+    finally:
+        client.close()
+
+
+async def _by_hand(engine: DockerEngine, recipe: list[str], prober: Prober) -> float:
+    """Seconds from `docker run` to the first token. It is removed again."""
+    begun = time.perf_counter()
+    made = await _docker(engine, "run", "-d", "-p", "127.0.0.1::8080", *recipe)
+    try:
+        where = (await _docker(engine, "port", made, "8080")).splitlines()[0]
+        while not await prober(f"http://{where}", "tiny"):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY)
+        return time.perf_counter() - begun
+    finally:
+        await _docker(engine, "rm", "-f", made)
+
+
+async def _docker(engine: DockerEngine, *words: str) -> str:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ("docker", *words),
+        env={"PATH": os.environ["PATH"], "DOCKER_HOST": engine.unix},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise OpsError(f"docker {words[0]}: {done.stderr.decode().strip()}")
+    return done.stdout.decode().strip()
