@@ -13,7 +13,7 @@ from deployers.docker.shelf import Shelf
 from deployers.engines.presets import presets
 from domain.errors import OpsError, Refused, Unreachable
 from domain.replicas import ReplicaId
-from domain.services import ServiceSpec
+from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
 
 SOURCE = parse_source("hf://org/model/folder/m.gguf")
@@ -124,7 +124,11 @@ def test_an_engine_that_fetches_by_itself_is_told_as_its_library_reads_it():
 
 def test_a_replica_whose_engine_fetches_has_the_token_in_its_environment_alone():
     want = ServiceSpec(
-        name="qwen", source="hf://org/model", engine="vllm", env=(("HF_HOME", "/elsewhere"),)
+        name="qwen",
+        source="hf://org/model",
+        engine="vllm",
+        env=(("HF_HOME", "/elsewhere"),),
+        placements=(Placement(target="wks"),),
     )
     made = container(
         ReplicaId("qwen", want.revision, 0),
