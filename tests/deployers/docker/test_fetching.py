@@ -128,7 +128,7 @@ def test_a_replica_whose_engine_fetches_has_the_token_in_its_environment_alone()
         source="hf://org/model",
         engine="vllm",
         env=(("HF_HOME", "/elsewhere"),),
-        placements=(Placement(target="wks"),),
+        placements=(Placement(target="wks", replicas=1),),
     )
     made = container(
         ReplicaId("qwen", want.revision, 0),
