@@ -28,11 +28,14 @@ async def proposing(error: DoesNotFit, permit: Permit, deps: Deps) -> Refused:
     ideas: list[str] = []
     for target, fit in error.fits:
         ideas += proposals(want, target, fit)
+        if fit.on_card:
+            ideas += without_card(await survey.candidates(_without_card(want), [target]))
         ideas += stopping(await survey.neighbours(want.name, target), fit)
     ideas += moving(want, elsewhere)
-    sums = "; ".join(f"{target}: {arithmetic(fit)}" for target, fit in error.fits)
     refused = DoesNotFit(want, error.fits)
-    refused.summary = f"{refused.summary}. {sums}"
+    sums = [(f"on {target} " if len(concerned) > 1 else "", fit) for target, fit in error.fits]
+    told_sums = "; ".join(where + arithmetic(fit) for where, fit in sums)
+    refused.summary = f"{refused.summary}: {told_sums}"
     told = "; ".join(dict.fromkeys(ideas))
     refused.hint = f"what would fit: {told}; or {error.hint}" if told else error.hint
     return refused
@@ -57,6 +60,15 @@ def proposals(want: ServiceSpec, target: str, fit: Fit) -> list[str]:
         now = fit.need.quantisation
         found.append(f"a {name} of it would be about {size(weights)} (this is {now})")
     return found
+
+
+def without_card(there: Sequence[Candidate]) -> list[str]:
+    """The same target's processor, if its memory is enough. Pure."""
+    return [f"`--gpu none`, where {size(c.fit.free)} are free" for c in there if c.fits and c.fit]
+
+
+def _without_card(want: ServiceSpec) -> ServiceSpec:
+    return want.model_copy(update={"gpu": "none"})
 
 
 def moving(want: ServiceSpec, elsewhere: Sequence[Candidate]) -> list[str]:

@@ -19,6 +19,7 @@ from commands import (
     status,
     stop,
     targets,
+    where,
 )
 from commands.apply import apply_verb
 from commands.can import can_verb
@@ -50,6 +51,7 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         approve.DENY,
         audit.VERB,
         targets.VERB,
+        where.VERB,
         about.PING,
         about.WHOAMI,
         about.VERSION,

@@ -14,9 +14,14 @@ from fleet.rollouts import Rollout
 class DoesNotFit(Refused):
     """What is to be started is larger than what is free, on these targets."""
 
-    def __init__(self, want: ServiceSpec, fits: tuple[tuple[str, Fit], ...]) -> None:
+    def __init__(
+        self, want: ServiceSpec, fits: tuple[tuple[str, Fit], ...], *, recreate: bool = False
+    ) -> None:
         where = " and ".join(target for target, _ in fits)
-        super().__init__(f"{want.name} does not fit on {where}", hint="`--force` starts it anyway")
+        first = "`--strategy recreate` stops the old first, and " if recreate else ""
+        super().__init__(
+            f"{want.name} does not fit on {where}", hint=f"{first}`--force` starts it anyway"
+        )
         self.standing = "Nothing was changed."
         self.want = want
         self.fits = fits
@@ -28,7 +33,7 @@ class Interrupts(Refused):
 
     def __init__(self, rollout: Rollout, lately: float | None) -> None:
         name = rollout.want.name
-        why = "; ".join(f"on {p.target} {p.why}" for p in rollout.plans if p.why)
+        why = "; ".join(f"{p.why} (on {p.target})" for p in rollout.plans if p.why)
         time = f"about {lately:.0f} s, as its latest change took" if lately else "a while"
         super().__init__(
             f"{name} would have to stop before the new version starts: {why}",
@@ -42,7 +47,7 @@ def refuse_unfit(rollout: Rollout, terms: Terms) -> None:
     """Raise DoesNotFit if it does not, unless that was to be disregarded. Pure."""
     unfit = tuple((p.target, p.fit) for p in rollout.plans if p.fit and not p.fit.fits)
     if unfit and not terms.force:
-        raise DoesNotFit(rollout.want, unfit)
+        raise DoesNotFit(rollout.want, unfit, recreate=terms.strategy is Strategy.ROLLING)
 
 
 def surprises(rollout: Rollout, terms: Terms) -> bool:

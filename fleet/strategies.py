@@ -13,7 +13,7 @@ from domain.replicas import TargetFacts
 from domain.services import ServiceSpec
 from domain.terms import Terms
 
-TOO_LARGE = "old and new do not fit there at once"
+TOO_LARGE = "old and new do not fit at once"
 
 
 def chosen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from yarl import URL
 from deployers.models import parts
 from deployers.models.checksums import Checksums, Known, identity
 from deployers.models.hub_errors import explain
+from deployers.models.hub_headers import continues, remote_of, whole_size
 from deployers.models.parts import Remote
+from deployers.models.repositories import Repository, listed, shape, weights
 from deployers.models.transfer import Tell, Transfer, in_words
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
@@ -73,20 +76,47 @@ class Hub:
         Raises Refused and Unreachable as `download` does, but gives up within seconds: nothing is
         tried twice.
         """
-        ask = {"Range": f"bytes=0-{count - 1}"}
+        url, ask = self._url(source), {"Range": f"bytes=0-{count - 1}"}
         try:
             async with aiohttp.ClientSession(
                 timeout=_GLANCE, trust_env=True, auto_decompress=False
             ) as session:
-                async with self._following(session, "HEAD", source, {}, to_cdn=False) as first:
+                async with self._following(session, "HEAD", url, {}, to_cdn=False) as first:
                     explain(first, source, has_token=self.token is not None)
-                    remote = _remote(first)
-                async with self._following(session, "GET", source, ask, to_cdn=True) as answer:
+                    remote = remote_of(first)
+                async with self._following(session, "GET", url, ask, to_cdn=True) as answer:
                     if answer.status >= 400:
                         raise Dropped(f"{answer.url.host} answered {answer.status}")
-                    return Beginning(await _first(answer, count), _size(answer) or remote.size)
+                    return Beginning(await _first(answer, count), whole_size(answer) or remote.size)
         except (Dropped, aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(source, error) from error
+
+    async def repository(self, source: Source) -> Repository:
+        """What a repository of safetensors is like, by its list of files and its config.json.
+
+        Raises Refused and Unreachable as `beginning` does, and Refused for a repository that has
+        no safetensors or a configuration that cannot be read.
+        """
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=_GLANCE, trust_env=True) as session,
+                self._following(session, "GET", self._listing(source), {}, to_cdn=False) as answer,
+            ):
+                explain(answer, source, has_token=self.token is not None)
+                files = listed(json.loads(await answer.read()))
+            config = Source("hf", f"{source.repository}/config.json", source.revision)
+            shaped = shape(dict(json.loads((await self.beginning(config, _CHUNK)).data)))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(source, error) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Refused(f"what the hub says of {source.repository} cannot be read") from error
+        size = weights(files)
+        if not size:
+            raise Refused(
+                f"{source.repository} holds no safetensors",
+                hint=f"name a GGUF file of it: hf://{source.repository}/NAME.gguf",
+            )
+        return Repository(size, shaped)
 
     async def _persist(self, source: Source, part: Path, tell: Tell) -> Known:
         failures = 0
@@ -113,21 +143,22 @@ class Hub:
     async def _attempt(
         self, session: aiohttp.ClientSession, source: Source, part: Path, tell: Tell
     ) -> Remote:
-        async with self._following(session, "HEAD", source, {}, to_cdn=False) as first:
+        url = self._url(source)
+        async with self._following(session, "HEAD", url, {}, to_cdn=False) as first:
             explain(first, source, has_token=self.token is not None)
-            remote = _remote(first)
+            remote = remote_of(first)
         have = parts.resumable(part, remote)
         if have and have == remote.size:
             return remote
         parts.check_disk(part, remote, have)
         ask = {"Range": f"bytes={have}-"} if have else {}
-        async with self._following(session, "GET", source, ask, to_cdn=True) as answer:
+        async with self._following(session, "GET", url, ask, to_cdn=True) as answer:
             if answer.status == 416:
                 parts.forget(part)
                 raise Dropped("the part kept from before does not fit")
             if answer.status >= 400:
                 raise Dropped(f"{answer.url.host} answered {answer.status}")
-            if not _continues(answer, have):
+            if not continues(answer, have):
                 have = 0
             parts.note(part, remote)
             await self._receive(answer, part, Transfer(remote.size, have, self.clock), tell)
@@ -140,14 +171,14 @@ class Hub:
         self,
         session: aiohttp.ClientSession,
         method: str,
-        source: Source,
+        url: URL,
         headers: dict[str, str],
         *,
         to_cdn: bool,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Follow redirects by hand: the first that leaves the hub carries what the hub knows of
         the file, and nothing after it may see the token."""
-        url = home = self._url(source)
+        home = url
         for _ in range(_HOPS):
             own = {"Authorization": f"Bearer {self.token}"} if self.token else {}
             sent = headers | (own if url.origin() == home.origin() else {})
@@ -163,7 +194,7 @@ class Hub:
                     yield answer
                     return
                 url = target
-        raise Refused(f"{self.endpoint} redirects {source} in circles")
+        raise Refused(f"{self.endpoint} redirects {home.path} in circles")
 
     async def _receive(
         self, answer: aiohttp.ClientResponse, part: Path, transfer: Transfer, tell: Tell
@@ -175,6 +206,11 @@ class Hub:
                 await asyncio.to_thread(file.write, chunk)
                 if news := transfer.received(len(chunk)):
                     tell(*news)
+
+    def _listing(self, source: Source) -> URL:
+        revision = quote(source.revision or "main", safe="")
+        path = f"api/models/{source.repository}/revision/{revision}?blobs=true"
+        return URL(f"{self.endpoint.rstrip('/')}/{path}", encoded=True)
 
     def _url(self, source: Source) -> URL:
         revision = quote(source.revision or "main", safe="")
@@ -190,29 +226,9 @@ class Hub:
         )
 
 
-def _remote(first: aiohttp.ClientResponse) -> Remote:
-    etag = first.headers.get("X-Linked-Etag") or first.headers.get("ETag") or ""
-    size = first.headers.get("X-Linked-Size")
-    if size is None and first.status == 200:
-        size = first.headers.get("Content-Length")
-    commit = first.headers.get("X-Repo-Commit")
-    return Remote(etag.removeprefix("W/").strip('"'), int(size) if size else None, commit)
-
-
-def _continues(answer: aiohttp.ClientResponse, have: int) -> bool:
-    given = answer.headers.get("Content-Range", "")
-    return answer.status == 206 and given.startswith(f"bytes {have}-")
-
-
 async def _first(answer: aiohttp.ClientResponse, count: int) -> bytes:
     """So many bytes of an answer, which is the whole file where ranges are not known."""
     data = b""
     while len(data) < count and (chunk := await answer.content.read(count - len(data))):
         data += chunk
     return data
-
-
-def _size(answer: aiohttp.ClientResponse) -> int | None:
-    """Of the whole file: `Content-Range: bytes 0-1023/4096`."""
-    total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(total) if total.isascii() and total.isdigit() else None

@@ -32,6 +32,7 @@ from fleet.store.positions import Positions
 from fleet.store.rooms import Rooms
 from fleet.store.sealed import Sealed
 from fleet.store.services import Services
+from fleet.store.starts import Starts
 from fleet.store.steady import finished
 from fleet.store.tenure import Tenure
 from fleet.store.turns import Turns
@@ -63,6 +64,7 @@ class Transaction:
     expiries: Expiries
     identities: Identities
     leaks: Leaks
+    starts: Starts
 
     @classmethod
     def over(
@@ -84,6 +86,7 @@ class Transaction:
             Expiries(connection),
             Identities(connection),
             Leaks(connection),
+            Starts(connection),
         )
 
 

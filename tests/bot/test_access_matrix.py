@@ -271,6 +271,7 @@ EVERY = [
     "unlock forgotten",
     "logs tiny",
     "logs forgotten",
+    "where tiny://ops",
 ]
 
 

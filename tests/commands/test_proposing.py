@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.proposing import moving, proposals, stopping
+from commands.proposing import moving, proposals, stopping, without_card
 from domain.fit import Fit, Need
 from fleet.candidates import Candidate
 from tests.fleet.world import spec
@@ -58,6 +58,13 @@ def test_what_would_fit_is_reckoned_from_what_is_free(replicas, free, told):
 def test_replicas_that_run_already_are_counted_with_those_that_fit_beside_them():
     fit = Fit(NEED, 3, 12 * GB)
     assert "3 replicas on a" in proposals(spec(a=5), "a", fit)
+
+
+def test_the_processor_is_proposed_where_the_cards_are_full():
+    assert without_card([Candidate("a", fit=Fit(NEED, 1, 64 * GB))]) == [
+        "`--gpu none`, where 64.0 GB are free"
+    ]
+    assert without_card([Candidate("a", fit=Fit(NEED, 1, 1 * GB)), Candidate("b")]) == []
 
 
 def test_targets_with_the_most_room_are_proposed_first():

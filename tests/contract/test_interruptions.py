@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from deployers.protocol import Deployer
+from deployers.steps import stop_first
 from domain.plans import Plan
 from domain.progress import Progress
 from tests.contract.dying_bot import die
@@ -47,6 +48,18 @@ async def test_an_update_cut_off_at_any_report_is_finished_by_the_next_bot(
     for count in range(1, FAR_TOO_MANY):
         want = stage.good_v2(2) if count % 2 else stage.good(2)
         if not await interrupted(stage, await make_plan(stage.open(), want), count, interrupt):
+            return
+    pytest.fail("the plan never ends")
+
+
+@pytest.mark.parametrize("interrupt", [cancelled, die], ids=["cancelled", "killed"])
+async def test_an_update_that_stops_first_is_finished_as_well(stage: Stage, interrupt: Interrupt):
+    """Also when it is cut off between the last stop and the first start."""
+    await bring(stage.open(), stage.good(1))
+    for count in range(1, FAR_TOO_MANY):
+        want = stage.good_v2(1) if count % 2 else stage.good(1)
+        plan = stop_first(await make_plan(stage.open(), want), "both want one port")
+        if not await interrupted(stage, plan, count, interrupt):
             return
     pytest.fail("the plan never ends")
 

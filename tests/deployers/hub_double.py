@@ -30,6 +30,9 @@ class HubDouble:
     """(status, X-Error-Code) the hub answers with instead."""
     renamed_from: str | None = None
     """An old repository name the hub redirects from, by a relative Location."""
+    repository: dict[str, bytes | int] | None = None
+    """Name -> content, or size alone, of the other files of the repository; small ones are served
+    by the hub itself."""
     seen: list[tuple[str, str, str | None, str | None]] = field(default_factory=list)
     """(who, method, Authorization, Range) of every request."""
     address: str = "127.0.0.1"
@@ -75,6 +78,11 @@ class HubDouble:
         if self.renamed_from and self.renamed_from in request.path:
             location = request.path.replace(self.renamed_from, "org/model")
             return web.Response(status=307, headers={"Location": location})
+        if self.repository is not None and request.path == "/api/models/org/model/revision/main":
+            return web.json_response({"id": "org/model", "siblings": self._siblings(request)})
+        small = (self.repository or {}).get(request.path.removeprefix("/org/model/resolve/main/"))
+        if isinstance(small, bytes):
+            return web.Response(body=small, headers={"ETag": '"a git hash"'})
         if request.path != "/org/model/resolve/main/folder/m.gguf":
             return web.Response(status=404, headers={"X-Error-Code": "EntryNotFound"})
         sha256 = self.linked_sha256 or hashlib.sha256(self.content).hexdigest()
@@ -117,6 +125,18 @@ class HubDouble:
         await answer.write(body[first:])
         return answer
 
+    def _siblings(self, request: web.Request) -> list[dict[str, object]]:
+        """The files; their sizes only where `blobs` is asked for."""
+        sized = request.query.get("blobs") == "true"
+        return [
+            {"rfilename": name, **({"size": _length(size)} if sized else {})}
+            for name, size in (self.repository or {}).items()
+        ]
+
     def _note(self, who: str, request: web.Request) -> None:
         said = request.headers
         self.seen.append((who, request.method, said.get("Authorization"), said.get("Range")))
+
+
+def _length(content: bytes | int) -> int:
+    return content if isinstance(content, int) else len(content)

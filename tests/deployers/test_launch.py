@@ -118,3 +118,10 @@ def test_an_unknown_setting_names_the_nearest_and_all():
         llamacpp.tuning(spec({"thread": "2"}))
 
     assert caught.value.hint == "did you mean `threads`? it has parallel, threads, port, batch"
+
+
+def test_a_model_in_several_files_is_not_reckoned_by_its_first():
+    whole = ModelFile(Path("/m/big.gguf"), 5_000, 512, 10, 10, "Q8_0")
+    part = ModelFile(Path("/m/big-00001-of-00003.gguf"), 5_000, 512, 10, 10, "Q8_0")
+    assert launch.need(spec(), whole).quantisation == "Q8_0"
+    assert launch.need(spec(), part) is None

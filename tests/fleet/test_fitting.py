@@ -1,6 +1,7 @@
 """Where there is not room for everything: what is refused, what stops first, what comes back."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -11,6 +12,7 @@ from domain.plans import StepKind, Strategy
 from domain.replicas import ReplicaId, TargetFacts
 from domain.terms import Terms
 from fleet.fitting import DoesNotFit, Interrupts
+from fleet.rollouts import Rollout
 
 from .world import ANN, spec
 
@@ -105,7 +107,7 @@ async def test_more_replicas_than_fit_are_refused(world, scant):
 
 async def test_nobody_is_surprised_by_a_service_that_stops_serving(world, scant):
     await change(world, ONE, "deploy")
-    with pytest.raises(Interrupts, match="old and new do not fit there at once") as caught:
+    with pytest.raises(Interrupts, match=r"old and new do not fit at once \(on a\)") as caught:
         await change(world, TWO, "second")
     assert "`--strategy recreate`" in caught.value.hint
     assert "does not serve for a while" in caught.value.hint
@@ -280,3 +282,29 @@ async def test_what_was_approved_is_made_though_less_is_free_by_now(world, scant
     assert len(await world.running()) == 1
     [told] = [step for step in world.steps if "less is free" in step]
     assert told == "less is free on a than when this was planned: 3.0 GB, and it takes 4.0 GB"
+
+
+async def test_who_insists_on_rolling_reads_what_else_there_is(world, scant):
+    await change(world, ONE, "deploy")
+    with pytest.raises(DoesNotFit) as caught:
+        await change(world, TWO, "second", Terms(strategy=Strategy.ROLLING))
+    assert caught.value.hint.startswith("`--strategy recreate` stops the old first")
+
+
+async def test_a_plan_kept_by_an_older_release_can_be_read(world, scant):
+    """A change that people are asked about may be older than the bot."""
+    about = await world.operation("plan")
+    plan = await world.fleet.planning.preview("tiny", about, lambda _: ONE)
+    kept = json.loads(plan.to_json())
+    [each] = kept["plans"]
+    del each["strategy"], each["why"]
+    each["fit"] = {
+        "need": {"weights": 1, "cache": 2, "overhead": 3, "tokens": 4},
+        "replicas": 1,
+        "free": 9,
+        "on_card": False,
+    }
+    read = Rollout.from_json(json.dumps(kept))
+    assert read.plans[0].strategy is Strategy.ROLLING
+    assert read.plans[0].fit.fits
+    assert read.id == plan.id
