@@ -93,9 +93,7 @@ class Starting:
         if want.engine != "llamacpp":
             return None
         found = await self.models.foresee(want.source)
-        if found is None or found.size is None:
-            return None
-        return llamacpp.need(want, want.source.location, found.size, found.header)
+        return llamacpp.need(want, found.size, found.header) if found and found.size else None
 
     async def _choice(self, want: ServiceSpec) -> Choice:
         if want.gpu == "none":

@@ -18,10 +18,9 @@ MAX_DEFAULT_CONTEXT = 8192
 `context`."""
 
 _UNKNOWN_CONTEXT = 2048
+_ONE_OF_SEVERAL = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _ENGINE = 40 * 1000 * 1000
 """Bytes of a server without its model: 36 MB were measured with the smallest one."""
-
-_ONE_OF_SEVERAL = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
 _RANGES = {"parallel": (1, 256), "threads": (1, 1024), "port": (1, 65_535), "batch": (32, 16_384)}
 _PORT = 8080
@@ -49,16 +48,16 @@ def per_conversation(spec: ServiceSpec, trained: int | None) -> int:
     return spec.context or min(trained or _UNKNOWN_CONTEXT, MAX_DEFAULT_CONTEXT)
 
 
-def need(spec: ServiceSpec, name: str, size: int, said: Header) -> Need | None:
-    """Memory a replica takes that serves a file of that name and so many bytes; None where its
-    header does not tell, or where the file is one of several.
+def need(spec: ServiceSpec, size: int, said: Header) -> Need | None:
+    """Memory a replica takes that serves a file of so many bytes; None where its header does not
+    tell, and for a file that is one of several.
 
     The buffers for one batch's results are what llama.cpp reserves for the vocabulary and the
     embedding, and are most of the rest for a small model.
     """
     if said.cache_per_token is None or said.buffers_per_token is None:
         return None
-    if _ONE_OF_SEVERAL.search(name):
+    if _ONE_OF_SEVERAL.search(spec.source.location):
         return None
     tuned = tuning(spec)
     tokens = per_conversation(spec, said.context) * tuned.parallel

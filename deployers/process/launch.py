@@ -58,14 +58,14 @@ def command(spec: ServiceSpec, model: ModelFile, host: Host, folder: Path) -> tu
 
 
 def need(spec: ServiceSpec, model: ModelFile) -> Need | None:
-    """Memory a replica takes; None where that cannot be told."""
+    """Memory a replica takes; None where the model's header does not tell."""
     said = Header(
         context=model.context,
         cache_per_token=model.cache_per_token,
         buffers_per_token=model.buffers_per_token,
         quantisation=model.quantisation,
     )
-    return llamacpp.need(spec, model.path.name, model.size, said)
+    return llamacpp.need(spec, model.size, said)
 
 
 def _tokens(spec: ServiceSpec, model: ModelFile, tuned: Tuning) -> int:

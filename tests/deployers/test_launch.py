@@ -121,7 +121,10 @@ def test_an_unknown_setting_names_the_nearest_and_all():
 
 
 def test_a_model_in_several_files_is_not_reckoned_by_its_first():
-    whole = ModelFile(Path("/m/big.gguf"), 5_000, 512, 10, 10, "Q8_0")
-    part = ModelFile(Path("/m/big-00001-of-00003.gguf"), 5_000, 512, 10, 10, "Q8_0")
-    assert launch.need(spec(), whole).quantisation == "Q8_0"
-    assert launch.need(spec(), part) is None
+    model = ModelFile(Path("/m/big.gguf"), 5_000, 512, 10, 10, "Q8_0")
+    whole, part = (
+        spec().model_copy(update={"source": parse_source(f"path:/m/{name}.gguf")})
+        for name in ("big", "big-00001-of-00003")
+    )
+    assert launch.need(whole, model).quantisation == "Q8_0"
+    assert launch.need(part, model) is None
