@@ -13,7 +13,7 @@ from deployers.docker.diagnosis import diagnose
 from deployers.docker.hardware import Choice
 from deployers.docker.images import Images, Tell
 from deployers.docker.weights import Found, Models
-from deployers.engines import llamacpp
+from deployers.engines import llamacpp, vllm
 from deployers.engines.preset import Hardware
 from deployers.engines.presets import presets
 from domain import made_of
@@ -96,6 +96,9 @@ class Starting:
     async def need(self, want: ServiceSpec) -> Need | None:
         """Memory a replica would take, be its weights there or at their hub. None where that
         cannot be told."""
+        if want.engine == "vllm" and want.source.scheme == "hf":
+            repository = await self.models.repository(want.source)
+            return vllm.need(want, repository) if repository else None
         if want.engine != "llamacpp":
             return None
         found = await self.models.foresee(want.source)

@@ -19,6 +19,7 @@ from deployers.models.bundled import bundled
 from deployers.models.checksums import Known
 from deployers.models.gguf import MAGIC, Header, read_header
 from deployers.models.glances import Glances
+from deployers.models.repositories import Repository
 from deployers.models.transfer import in_words
 from deployers.protocol import Stocked
 from domain import made_of
@@ -139,6 +140,14 @@ class Models:
         except OpsError:
             return None
         return Found(source, there.size, _named(there.header, source)) if there else None
+
+    async def repository(self, source: Source) -> Repository | None:
+        """A whole repository as its hub has it, by what the bot sees of it. None for what is not
+        to be had."""
+        try:
+            return await self._glances().repository(source)
+        except OpsError:
+            return None
 
     async def stock(self, source: Source) -> Stocked:
         """Whether a model is there, how large it is, and what keeps it from being fetched."""

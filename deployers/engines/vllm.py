@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 
 from deployers.engines.numbers import number, unknown
 from deployers.engines.preset import Hardware, Start, Weights
+from deployers.models import repositories
+from deployers.models.repositories import Repository
 from domain.errors import Unsupported
+from domain.fit import Need
 from domain.services import ServiceSpec
 
 _PORT = 8000
 _SHARED_MEMORY = 8 << 30
 """Bytes; its workers hand tensors to each other there, and Docker's 64 MB are too few."""
+
+_ENGINE = 1500 * 1000 * 1000
+"""Bytes of CUDA's context, graphs and intermediate results. An estimate: nothing was measured."""
 
 _NUMBERS = {"port": (1, 65_535), "parallel": (1, 1024)}
 _WORDS = {
@@ -23,6 +29,13 @@ _WORDS = {
     "chat-template": "--chat-template",
 }
 _KNOWN = {**_NUMBERS, **_WORDS}
+
+
+def need(spec: ServiceSpec, found: Repository) -> Need | None:
+    """Memory a replica takes at least: with one conversation of the whole context, without which
+    vLLM does not start. None where the repository does not tell."""
+    context = spec.context or found.shape.context
+    return repositories.need(found, context, 1, _ENGINE) if context else None
 
 
 @dataclass(frozen=True, slots=True)

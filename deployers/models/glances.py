@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deployers.models.gguf import Header, read_header
 from deployers.models.hub import Hub
+from deployers.models.repositories import Repository
 from domain.errors import OpsError
 from domain.sources import Source
 
@@ -51,6 +52,10 @@ class Glances:
         if isinstance(found, OpsError):
             raise type(found)(found.summary, found.hint)
         return found
+
+    async def repository(self, source: Source) -> Repository:
+        """What a repository of safetensors is like. Raises as `Hub.repository` does."""
+        return await self._hub.repository(source)
 
     async def _look(self, source: Source) -> Glance:
         size = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -343,6 +344,18 @@ async def test_what_it_takes_is_known_before_it_is_there(house: Warehouse):
     assert before is not None
     assert before == await deployer.need(house.spec())
     assert await deployer.stock(house.spec()) == Stocked(here=True, size=len(CONTENT))
+
+
+async def test_what_a_repository_takes_is_known_by_its_configuration(house: Warehouse):
+    said = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 64}
+    config = json.dumps({**said, "max_position_embeddings": 128, "torch_dtype": "bfloat16"})
+    house.hub.repository = {"config.json": config.encode(), "model.safetensors": 5_000_000}
+    want = house.spec("hf://org/model", engine="vllm", context=None)
+    need = await house.open().need(want)
+    assert need is not None
+    assert (need.weights, need.tokens, need.cache) == (5_000_000, 128, 128 * 2 * 2 * 64 * 2)
+    house.hub.error = (401, "GatedRepo")
+    assert await house.open().need(want) is None
 
 
 async def test_what_is_not_to_be_had_has_no_need_and_says_why(house: Warehouse):

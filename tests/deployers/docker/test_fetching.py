@@ -10,10 +10,13 @@ from deployers.docker.container import Site, container
 from deployers.docker.downloads import Origin
 from deployers.docker.fetching import Heard, Order, failure, heard, script
 from deployers.docker.shelf import Shelf
+from deployers.engines import vllm
 from deployers.engines.presets import presets
+from deployers.models.repositories import Repository, Shape
 from domain.errors import OpsError, Refused, Unreachable
+from domain.fit import Need
 from domain.replicas import ReplicaId
-from domain.services import ServiceSpec
+from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
 
 SOURCE = parse_source("hf://org/model/folder/m.gguf")
@@ -122,13 +125,27 @@ def test_an_engine_that_fetches_by_itself_is_told_as_its_library_reads_it():
     assert mirror.environment() == {"HF_ENDPOINT": "https://hub.example", "HF_TOKEN": "hf_secret"}
 
 
+def test_vllm_needs_room_for_one_conversation_of_the_whole_context():
+    want = ServiceSpec(
+        name="qwen",
+        source="hf://org/model",
+        engine="vllm",
+        placements=(Placement(target="wks", replicas=1),),
+    )
+    there = Repository(988_097_824, Shape("Qwen2ForCausalLM", 32_768, 12_288, 2))
+    asked = want.model_copy(update={"context": 4096})
+    assert vllm.need(want, there) == Need(988_097_824, 32_768 * 12_288, 1_500_000_000, 32_768)
+    assert vllm.need(asked, there) == Need(988_097_824, 4096 * 12_288, 1_500_000_000, 4096)
+    assert vllm.need(want, Repository(1, Shape())) is None
+
+
 def test_a_replica_whose_engine_fetches_has_the_token_in_its_environment_alone():
     want = ServiceSpec(
         name="qwen",
         source="hf://org/model",
         engine="vllm",
-        placements=({"target": "wks", "replicas": 1},),
         env=(("HF_HOME", "/elsewhere"),),
+        placements=(Placement(target="wks", replicas=1),),
     )
     made = container(
         ReplicaId("qwen", want.revision, 0),
