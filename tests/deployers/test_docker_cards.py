@@ -64,7 +64,7 @@ class Host:
         settings = DockerTarget.model_validate(
             {"kind": "docker", "host": self.proxy.unix, "images": IMAGES}
         )
-        way = connection(settings, self.tools)
+        way = connection(settings, self.tools.clock, self.tools.state_dir / "run")
 
         async def cards() -> tuple[Gpu, ...] | None:
             if not self.free:

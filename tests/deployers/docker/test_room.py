@@ -14,9 +14,8 @@ from deployers.docker.client import memory_used
 from deployers.docker.room import Room, measured, read, same_machine
 from deployers.docker.ways.connection import Connection
 from deployers.docker.ways.connections import connection
-from deployers.protocol import Tools
 from domain.targets import DockerTarget
-from tests.contract.stages import RealClock, Stage, bring, probe
+from tests.contract.stages import RealClock, Stage, bring
 from tests.engines.engine import DockerEngine
 from tests.engines.images import LLAMACPP
 
@@ -65,7 +64,7 @@ def test_another_kernel_or_name_is_another_machine():
 @pytest.fixture
 async def api(docker_engine: DockerEngine, tmp_path: Path) -> AsyncIterator[Api]:
     settings = DockerTarget(kind="docker", host=docker_engine.unix)
-    way: Connection = connection(settings, Tools(probe, RealClock(), tmp_path))
+    way: Connection = connection(settings, RealClock(), tmp_path)
     made = Api("here", way)
     yield made
     await made.aclose()
