@@ -25,7 +25,7 @@ Greeting = Callable[[str, Tell], Awaitable[bool]]
 
 Raises Refused where it will not have it."""
 
-_SHORTEST_LOOK = 0.05
+_SHORTEST_LOOK = 0.02
 _LONGEST_LOOK = 0.5
 _AT_ONCE = 2
 
