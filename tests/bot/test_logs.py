@@ -55,8 +55,15 @@ async def test_a_target_that_is_down_is_told_beside_the_lines_of_the_others(
 
 
 async def test_what_is_followed_ends_when_its_time_is_over(desk, world, tiny):
-    text = await desk.says("!logs tiny --tail 2 --follow 30s")
-    *told, last = text.splitlines()
+    world.clock.flows = False
+    operation = await desk.hears("!logs tiny --tail 2 --follow 30s")
+    async with asyncio.timeout(20):
+        while not any(each.count(" | ") == 4 for each in desk.homeserver.shown(ROOM)):
+            world.clock.passes(0.05)
+            await asyncio.sleep(0.002)
+    world.clock.flow()
+    await desk.ends(operation)
+    *told, last = desk.homeserver.shown(ROOM)[-1].splitlines()
     assert len(told) == 4
     assert all(line.startswith(f"tiny-{spec().revision}-") and " | " in line for line in told)
     assert last.startswith("Followed tiny for ")
