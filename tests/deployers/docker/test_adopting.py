@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from aiohttp.test_utils import unused_port
 
 from deployers.protocol import Deployer
 from domain.errors import OpsError, Refused, Unhealthy, UnknownName, Unsupported
+from domain.plans import Step, StepKind
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
 from tests.contract.stages import TARGET, Stage, bring, ignore, make_plan
 from tests.engines.engine import DockerEngine
 from tests.engines.images import STUB
+from tests.sshd import Sshd
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
 
@@ -134,7 +136,6 @@ async def test_a_project_serves_by_its_own_file_which_stays_as_it_is(host: Host)
     env = made["my-server"]["Config"]["Env"]
     assert {"PRICE=5 $", "OWN=there", "MORE=a$b"} <= set(env)
     assert place.read_text() == PROJECT
-    assert list(place.parent.iterdir()) == [place, place.parent / ".env"] or True
     assert sorted(each.name for each in place.parent.iterdir()) == [".env", "compose.yaml"]
     assert dict(replica.made_of)["project"] == f"compose:{place.parent}"
     lines = [line.text async for line in deployer.logs(replica.id, tail=5, follow=False)]
@@ -144,6 +145,48 @@ async def test_a_project_serves_by_its_own_file_which_stays_as_it_is(host: Host)
     [listed] = json.loads(host.compose("ls", "--format", "json"))
     assert listed["Name"] == "chatty"
     assert str(place) in listed["ConfigFiles"]
+
+
+async def test_through_ssh_it_is_the_bots_files_and_the_hosts_containers(
+    host: Host, sshd_for_all: Sshd
+):
+    far = {"host": f"{sshd_for_all.url}{host.engine.socket}", "ssh_config": sshd_for_all.config()}
+    want, deployer = spec(host.write()), host.open(**far)
+
+    seen = await bring(deployer, want)
+
+    assert len(seen.ready) == 1
+    assert set(host.containers()) == {"my-server", "chatty-side-1"}
+    await bring(deployer, want.scaled(0))
+    assert host.containers() == {}
+
+
+async def test_a_revision_that_fails_gives_way_to_the_one_before(host: Host):
+    place, deployer = host.write(), host.open()
+    good, bad = spec(place), spec(place, env=(("EXIT_CODE", "3"),))
+    await bring(deployer, good)
+    with pytest.raises(Unhealthy):
+        await bring(deployer, bad)
+
+    seen = await bring(deployer, good)
+
+    assert [each.id.revision for each in seen.replicas] == [good.revision]
+    assert len(seen.ready) == 1
+    assert {each["State"]["Status"] for each in host.containers().values()} == {"running"}
+
+
+async def test_a_service_that_is_forgotten_takes_what_is_left_of_its_project_along(host: Host):
+    want, deployer = spec(host.write()), host.open()
+    await bring(deployer, want)
+    client = host.engine.client()
+    client.containers.get("my-server").remove(force=True)
+    client.close()
+    plan = await make_plan(deployer, want.scaled(0))
+
+    await deployer.apply(replace(plan, steps=(Step(StepKind.FORGET),)), ignore)
+
+    assert host.containers() == {}
+    assert "chatty_default" not in host.names("networks")
 
 
 async def test_what_is_adopted_is_there_for_the_next_bot_and_not_made_twice(host: Host):
@@ -281,7 +324,7 @@ async def test_a_card_that_is_refused_leaves_nothing(host: Host):
 async def test_an_image_that_is_nowhere_is_refused_before_anything_is_made(host: Host):
     place = host.write(PROJECT.replace(STUB.reference, "127.0.0.1:1/nobody:1"))
 
-    with pytest.raises(OpsError, match="127.0.0.1:1/nobody"):
+    with pytest.raises(OpsError, match=r"127\.0\.0\.1:1/nobody"):
         await bring(host.open(), spec(place))
 
     assert host.containers() == {}
@@ -338,6 +381,13 @@ async def test_what_is_no_project_is_refused(host: Host):
             await bring(host.open(), spec(host.projects / place))
 
 
+async def test_a_path_that_no_system_takes_is_refused(host: Host):
+    host.write()
+
+    with pytest.raises(Refused, match="cannot be read: File name too long"):
+        await bring(host.open(), spec(host.projects / ("x" * 300)))
+
+
 async def test_a_link_does_not_lead_out_of_the_folder(host: Host, tmp_path):
     secret = tmp_path / "secret.yaml"
     secret.write_text("password: hunter2\n")
@@ -378,7 +428,7 @@ async def test_who_stops_waiting_finds_it_there_whole_or_not_at_all(host: Host):
     assert len((await bring(host.open(), want)).ready) == 1
 
 
-async def test_logs_of_a_stranger_are_not_read_by_a_replicas_name(host: Host):
+async def test_logs_of_a_project_that_was_stopped_are_not_remembered(host: Host):
     place, deployer = host.write(), host.open()
     seen = await bring(deployer, spec(place))
     await bring(deployer, spec(place).scaled(0))
