@@ -11,6 +11,10 @@ import yaml
 
 from deployers.docker.compose.adopted import Adopted, check, overlaid, planned, read
 from deployers.docker.container import SERVICE
+from deployers.engines.custom import Custom
+from deployers.engines.llamacpp import LlamaCpp
+from deployers.engines.ollama import Ollama
+from deployers.engines.vllm import Vllm
 from domain.errors import Refused, Unsupported
 from domain.made_of import PROJECT
 from domain.plans import StepKind, Strategy
@@ -154,6 +158,32 @@ def test_projects_are_adopted_only_from_the_folder_that_is_named():
 def test_what_only_the_file_can_say_is_refused(fields, why):
     with pytest.raises(Unsupported, match=why):
         check(spec(**fields), "here", FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ((("port", "9000"),), "a project here has no setting `port`"),
+        ((("command", "x"),), "has no setting `command`"),
+        ((("listens", "http"),), "listens=http is out of range"),
+        ((("listens", "70000"),), "listens=70000 is out of range"),
+    ],
+)
+def test_a_project_has_settings_of_its_own(settings, why):
+    Custom().check(spec(settings=(("listens", "8080"), ("service", "server"))))
+    with pytest.raises(Unsupported, match=why):
+        Custom().check(spec(settings=settings))
+
+
+def test_only_a_project_has_a_service():
+    with pytest.raises(Unsupported, match="a custom engine here has no setting `service`"):
+        Custom().check(spec("tiny://ops", image="x", settings=(("service", "server"),)))
+
+
+@pytest.mark.parametrize("engine", [LlamaCpp(), Vllm(), Ollama()])
+def test_other_engines_load_no_projects(engine):
+    with pytest.raises(Unsupported, match="compose://"):
+        engine.check(spec())
 
 
 def seen(*made_of: tuple[str, str]) -> Observed:

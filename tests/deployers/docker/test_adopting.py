@@ -17,12 +17,16 @@ from aiohttp.test_utils import unused_port
 
 from deployers.protocol import Deployer
 from domain.errors import OpsError, Refused, Unhealthy, UnknownName, Unsupported
-from domain.plans import Step, StepKind
+from domain.plans import Step, StepKind, Strategy
 from domain.services import Placement, ServiceSpec
 from domain.sources import parse_source
+from domain.terms import Terms
+from fleet.fitting import Interrupts
+from fleet.store.database import Store
 from tests.contract.stages import TARGET, Stage, bring, ignore, make_plan
 from tests.engines.engine import DockerEngine
 from tests.engines.images import STUB
+from tests.fleet.world import World
 from tests.sshd import Sshd
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
@@ -173,6 +177,27 @@ async def test_a_revision_that_fails_gives_way_to_the_one_before(host: Host):
     assert [each.id.revision for each in seen.replicas] == [good.revision]
     assert len(seen.ready) == 1
     assert {each["State"]["Status"] for each in host.containers().values()} == {"running"}
+
+
+async def test_a_change_that_fails_brings_the_project_back_as_it_was(host: Host, tmp_path):
+    place = host.write()
+    good, bad = spec(place), spec(place, env=(("EXIT_CODE", "3"),))
+    store = await Store.open(tmp_path / "gantry.db")
+    world = World(store, tmp_path)
+    world.deployers = {TARGET: host.open()}
+    world.new_fleet()
+    await world.change(good, "deploy chat")
+
+    with pytest.raises(Interrupts, match="a Compose project is on a host once"):
+        await world.change(bad, "deploy chat EXIT_CODE=3")
+    with pytest.raises(OpsError) as caught:
+        await world.change(bad, "deploy it so", terms=Terms(strategy=Strategy.RECREATE))
+
+    assert "serves, 1 of 1" in (caught.value.standing or "")
+    seen = await world.seen(TARGET, "chat")
+    assert [each.id.revision for each in seen.ready] == [good.revision]
+    assert world.asked("chat") == [str(seen.ready[0].id)]
+    await store.aclose()
 
 
 async def test_a_service_that_is_forgotten_takes_what_is_left_of_its_project_along(host: Host):
