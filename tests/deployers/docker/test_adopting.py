@@ -23,7 +23,9 @@ from domain.sources import parse_source
 from domain.terms import Terms
 from fleet.fitting import Interrupts
 from fleet.store.database import Store
+from tests.contract.dying_bot import die
 from tests.contract.stages import TARGET, Stage, bring, ignore, make_plan
+from tests.contract.test_interruptions import Interrupt, cancelled
 from tests.engines.engine import DockerEngine
 from tests.engines.images import STUB
 from tests.fleet.world import World
@@ -272,6 +274,43 @@ async def test_a_replica_that_somebody_removed_comes_again_in_its_project(host: 
     seen = await bring(deployer, want)
 
     assert len(seen.ready) == 1
+
+
+async def test_what_is_brought_up_by_hand_meanwhile_is_a_strangers_from_then_on(host: Host):
+    place, deployer = host.write(), host.open()
+    await bring(deployer, spec(place))
+    host.compose("-f", str(place), "up", "--detach")
+    assert (await deployer.observe("chat")).replicas == ()
+
+    with pytest.raises(Refused, match="was not Gantry that started it"):
+        await bring(deployer, spec(place))
+
+    assert {each["State"]["Status"] for each in host.containers().values()} == {"running"}
+    host.compose("-p", "chatty", "down")
+    assert len((await bring(deployer, spec(place))).ready) == 1
+
+
+@pytest.mark.parametrize("interrupt", [cancelled, die], ids=["cancelled", "killed"])
+async def test_an_update_cut_off_at_any_report_is_finished_by_the_next_bot(
+    host: Host, interrupt: Interrupt
+):
+    stage, place = host.stage, host.write()
+    stage.ours |= {"projects_dir": host.projects}
+    stage.environment |= {"DOCKER_CONFIG": os.environ["DOCKER_CONFIG"]}
+    await bring(host.open(), spec(place))
+    for count in range(1, 40):
+        plan = await make_plan(host.open(), spec(place, env=(("COUNT", str(count)),)))
+        broken_off = await interrupt(stage, plan, count)
+
+        await host.open().apply(plan, ignore)
+
+        seen = await host.open().observe("chat")
+        assert {each.id for each in seen.ready} == {each.id for each in seen.replicas}
+        assert {each.id for each in seen.ready} == plan.wanted
+        assert {each["State"]["Status"] for each in host.containers().values()} == {"running"}
+        if not broken_off:
+            return
+    pytest.fail("the plan never ends")
 
 
 async def test_what_runs_already_by_itself_is_a_strangers_and_left_alone(host: Host):
