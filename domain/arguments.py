@@ -24,10 +24,10 @@ _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 def _source(source: Source) -> str:
     """As it is typed, but that `/models/../etc` does not look like something in /models."""
-    if source.scheme != "path":
+    if source.scheme not in ("path", "compose"):
         return str(source)
     flavour = posixpath if source.location.startswith("/") else ntpath
-    return f"path:{flavour.normpath(source.location)}"
+    return f"{source.scheme}:{flavour.normpath(source.location)}"
 
 
 ARGUMENTS: Final[Mapping[str, Callable[[ServiceSpec], object]]] = {

@@ -26,6 +26,9 @@ HARDWARE = "hardware"
 COMMAND = "command"
 """The whole command line of one replica; it names that replica's own folder."""
 
+PROJECT = "project"
+"""The Compose project that was adopted for it."""
+
 _CONTENT = (SHA256, IMAGE)
 _SHORT = 8
 

@@ -1,4 +1,7 @@
-"""Where a model's weights come from: `hf://`, `path:`, `tiny://` and the rest, parsed once."""
+"""Where a model's weights come from: `hf://`, `path:`, `tiny://` and the rest, parsed once.
+
+`compose:` names a Compose project that serves a model instead.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-Scheme = Literal["hf", "path", "s3", "mlflow", "oci", "ollama", "tiny"]
+Scheme = Literal["hf", "path", "s3", "mlflow", "oci", "ollama", "tiny", "compose"]
 
 _HF = re.compile(r"^[\w.-]+/[\w.-]+(/[\w./-]+)?$")
 _WINDOWS = re.compile(r"^[A-Za-z]:[\\/]")
@@ -25,7 +28,7 @@ class Source:
     revision: str | None = None
 
     def __str__(self) -> str:
-        separator = ":" if self.scheme == "path" else "://"
+        separator = ":" if self.scheme in ("path", "compose") else "://"
         return f"{self.scheme}{separator}{self.location}" + (
             f"@{self.revision}" if self.revision else ""
         )
@@ -62,6 +65,8 @@ def parse_source(text: str) -> Source:
         raise ValueError("a model source holds an unprintable character")
     if text.startswith("path:"):
         return _path(text.removeprefix("path:"))
+    if text.startswith("compose:"):
+        return _project(text.removeprefix("compose:"))
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in get_args(Scheme):
         raise ValueError(
@@ -81,3 +86,10 @@ def _path(location: str) -> Source:
     if not location.startswith("/") and not _WINDOWS.match(location):
         raise ValueError(f"`path:{location[:80]}` is not absolute; write path:/models/file.gguf")
     return Source("path", location)
+
+
+def _project(location: str) -> Source:
+    location = location.removeprefix("//") if location.startswith("///") else location
+    if not location.startswith("/") or location.startswith("//"):
+        raise ValueError(f"`compose:{location[:80]}` is not absolute; write compose:/srv/project")
+    return Source("compose", location)

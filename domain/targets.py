@@ -128,6 +128,9 @@ class DockerTarget(BaseModel):
     """How to log in to registries, by host name."""
     compose: bool = False
     """Whether replicas are Compose projects, which `docker compose` shows and can take down."""
+    projects_dir: Path | None = Field(None, examples=["/srv/projects"])
+    """A folder of the bot's machine with Compose projects that `compose:` may name. Whoever can
+    write there can become root on that host; without it none can be named."""
     hf_token_file: Path | None = Field(None, examples=["/run/secrets/hf-token"])
     """A file that holds a Hugging Face token, for gated models. Whoever may use the engine can
     read it from a container that downloads."""

@@ -17,6 +17,10 @@ SERVICE, REVISION, OPERATION = "gantry.service", "gantry.revision", "gantry.oper
 REPLICA, HARDWARE, MADE_OF = "gantry.replica", "gantry.hardware", "gantry.made-of"
 PORT = "gantry.port"
 """Labels by which what runs is found and understood again."""
+ADOPTED = "gantry.adopted"
+"""On every container of a project that was adopted: for which service."""
+PROJECT = "com.docker.compose.project"
+"""The label that Compose knows its containers by."""
 
 LOOPBACK = "127.0.0.1"
 

@@ -13,6 +13,7 @@ from deployers.docker import container as labels
 from deployers.docker import facts, failures, hardware, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.cards import CardMemory
+from deployers.docker.compose import adopted, adopting
 from deployers.docker.following import following
 from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Seen, seen
@@ -22,7 +23,7 @@ from deployers.docker.watching import Watching
 from deployers.engines.presets import presets
 from deployers.protocol import Capabilities, LogLine, Stocked
 from domain.clock import Clock
-from domain.errors import Refused, TargetError, UnknownName, Unsupported, WorldChanged
+from domain.errors import Refused, TargetError, Unhealthy, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
 from domain.incidents import Incident
 from domain.made_of import MadeOf
@@ -81,6 +82,9 @@ class DockerDeployer:
         if not facts.reachable:
             raise Unsupported(f"{self._name} cannot serve: {facts.note}")
         presets()[want.engine].check(want)
+        if adopted.is_adopted(want):
+            self._starting.adoption.check(want, self._name, facts.no_compose)
+            return adopted.planned(want, have, operation)
         if dict(want.settings).get("port") and want.replicas_on(self._name) > 1:
             raise Unsupported("one port serves one replica", hint="leave `port` out")
         choice = self._starting.choose(want, facts.no_cards)
@@ -109,11 +113,13 @@ class DockerDeployer:
     async def logs(self, replica: ReplicaId, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         """What the container wrote, over all its runs."""
         try:
+            found = await self._find(replica)
+            name = found.id if found else str(replica)
             if not follow:
-                for text in await self._api.last_words(str(replica), tail):
+                for text in await self._api.last_words(name, tail):
                     yield LogLine(replica, text)
                 return
-            async for text in following(self._api, str(replica), tail):
+            async for text in following(self._api, name, tail):
                 yield LogLine(replica, text)
         except Gone as error:
             raise UnknownName(f"{self._name} remembers no {replica}", hint="see !status") from error
@@ -127,6 +133,8 @@ class DockerDeployer:
 
     async def stock(self, want: ServiceSpec) -> Stocked:
         """Whether the model file is on that host. Of what an engine fetches nothing is known."""
+        if adopted.is_adopted(want):
+            return Stocked(here=False)
         return await self._starting.models.stock(want.source)
 
     def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
@@ -152,6 +160,7 @@ class DockerDeployer:
             case Step(StepKind.FORGET):
                 for each in await self._containers(plan.want.name):
                     await self._remove(each)
+                await self._starting.adoption.end_all(plan.want.name)
 
     async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
         for each in await self._containers(plan.want.name):
@@ -170,9 +179,14 @@ class DockerDeployer:
     async def _wait_ready(
         self, replica: ReplicaId, want: ServiceSpec, step: Step, report: Report
     ) -> None:
-        first = await self._waiting.until_ready(
-            replica, want.startup_budget, str(step), report, self._greeting(want)
-        )
+        try:
+            first = await self._waiting.until_ready(
+                replica, want.startup_budget, str(step), report, self._greeting(want)
+            )
+        except Unhealthy:
+            if adopted.is_adopted(want):
+                await self._starting.adoption.halt(want.name)
+            raise
         text = "ready before"
         if first:
             text = f"first token after {first.seconds:.2f} s"
@@ -182,6 +196,8 @@ class DockerDeployer:
 
     def _greeting(self, want: ServiceSpec) -> Greeting | None:
         """What an engine has to hear once it listens; None for one that is told as it starts."""
+        if adopted.is_adopted(want):
+            return lambda url, _: adopting.listed(url, want.name)
         if want.engine != "ollama":
             return None
         tag = want.source.location
@@ -220,7 +236,10 @@ class DockerDeployer:
 
     async def _remove(self, found: Seen) -> None:
         self._watching.ended(found.id)
-        await self._api.remove(found.id)
+        if found.project is not None:
+            await self._starting.adoption.end(found.project)
+        else:
+            await self._api.remove(found.id)
         self._readiness.forget(found.id)
         self._liveness.forget(found.id)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from deployers.docker.container import HARDWARE, MADE_OF, OPERATION, PORT, REPLICA
+from deployers.docker.container import ADOPTED, HARDWARE, MADE_OF, OPERATION, PORT, PROJECT, REPLICA
 from domain.made_of import MadeOf
 from domain.replicas import Phase, ReplicaId
 
@@ -43,6 +43,8 @@ class Seen:
     """Bytes it may take; None for all there are."""
     hardware: str
     made_of: MadeOf
+    project: str | None = None
+    """The Compose project that was adopted for it; None for a container of its own."""
 
     @property
     def life(self) -> tuple[str, datetime | None]:
@@ -112,6 +114,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         memory=host.get("Memory") or None,
         hardware=labels.get(HARDWARE, "cpu"),
         made_of=tuple((what, which) for what, which in json.loads(labels.get(MADE_OF, "[]"))),
+        project=labels.get(PROJECT) if ADOPTED in labels else None,
     )
 
 

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from deployers.docker.api import Api
+from deployers.docker.compose.adopting import Adoption
 from deployers.docker.compose.driving import Compose
 from deployers.docker.compose.program import Program
 from deployers.docker.container import LOOPBACK, Site
@@ -42,7 +43,8 @@ def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -
     models = Models(Shelves(api, tools.clock), shelf, downloads, glances)
     program = Program(tools.state_dir / "run" / "docker-config")
     compose = Compose(api, way, program, always=settings.compose)
-    starting = Starting(api, images, models, site, compose)
+    adoption = Adoption(api, way, program, images, settings.projects_dir)
+    starting = Starting(api, images, models, site, compose, adoption)
     return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from deployers.docker import hardware
 from deployers.docker.api import CONFLICT, Answer, Api
+from deployers.docker.compose.adopted import is_adopted
+from deployers.docker.compose.adopting import Adoption
 from deployers.docker.compose.driving import Compose
 from deployers.docker.container import REPLICA, Container, Site, container, image
 from deployers.docker.diagnosis import diagnose
@@ -35,6 +37,7 @@ class Starting:
     models: Models
     site: Site
     compose: Compose
+    adoption: Adoption
 
     def choose(self, want: ServiceSpec, trouble: str | None) -> Choice:
         """Card or processor. Raises Unsupported."""
@@ -60,6 +63,9 @@ class Starting:
 
     async def prefetch(self, want: ServiceSpec, step: str, report: Report) -> None:
         """Have image and weights there. Raises Refused."""
+        if is_adopted(want):
+            await self.adoption.fetch(want, _telling(step, Phase.PULLING, report))
+            return
         if self.compose.asked(want):
             await self.compose.check()
         choice = await self._choice(want)
@@ -71,6 +77,11 @@ class Starting:
     async def start(self, replica: ReplicaId, plan: Plan, step: str, report: Report) -> None:
         """Make the container and start it, on the processor if the engine has no card after all
         and any hardware will do. Raises Unhealthy or Refused; nothing is left behind then."""
+        if is_adopted(plan.want):
+            tell = _telling(step, Phase.PULLING, report)
+            await self.adoption.start(replica, plan, tell)
+            report(Progress(step, str(replica), Phase.LOADING, 1.0, "the project is up"))
+            return
         choice = await self._choice(plan.want)
         try:
             await self._start(replica, plan, choice, step, report)
@@ -87,6 +98,8 @@ class Starting:
 
         Raises Unsupported, or TargetError for an engine that does not answer.
         """
+        if is_adopted(want):
+            return ()
         choice = await self._choice(want)
         there = await self.images.known(self.check(want, choice.hardware))
         if there is None:

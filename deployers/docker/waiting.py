@@ -7,6 +7,7 @@ from datetime import datetime
 
 from deployers.docker import failures
 from deployers.docker.api import Api, Gone
+from deployers.docker.container import REPLICA
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.images import Tell
 from deployers.docker.looking import Seen, seen
@@ -118,8 +119,9 @@ class Waiting:
     async def _look(self, replica: ReplicaId) -> Seen:
         try:
             found = seen(await self._api.container(str(replica)))
-        except Gone:
-            found = None
+        except Gone:  # a project that was adopted has names of its own
+            there = await self._api.containers(**{REPLICA: str(replica)})
+            found = next((each for each in map(seen, there) if each), None)
         if found is None:
             raise Refused(f"{replica} went away while it started", hint="deploy again")
         return found

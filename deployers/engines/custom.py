@@ -14,6 +14,7 @@ from domain.services import ServiceSpec
 _PORT = 8000
 _NUMBERS = {"port": (1, 65_535), "listens": (1, 65_535)}
 _KNOWN = {**_NUMBERS, "command": None}
+_OF_PROJECTS = {"service": None, "listens": _NUMBERS["listens"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,15 @@ class Custom:
 
     def check(self, spec: ServiceSpec) -> None:
         """An image is needed; of the model nothing is known here."""
+        adopted = spec.source.scheme == "compose"
+        known = _OF_PROJECTS if adopted else _KNOWN
         for key, value in spec.settings:
+            if key not in known:
+                raise unknown("a project" if adopted else "a custom engine", key, known)
             if key in _NUMBERS:
                 number(key, value, _NUMBERS[key])
-            elif key not in _KNOWN:
-                raise unknown("a custom engine", key, _KNOWN)
+        if adopted:
+            return
         if spec.image is None:
             raise Unsupported("a custom engine has no image of its own", hint="say `--image NAME`")
         if spec.source.scheme not in ("hf", "path", "tiny"):

@@ -23,6 +23,7 @@ _ELSEWHERE = {
     "mlflow": "docker and kubernetes",
     "oci": "docker and kubernetes",
     "ollama": "docker",
+    "compose": "docker",
 }
 _LOOKS_LIKE = {
     b"PK\x03\x04": "a PyTorch pickle or zip archive",

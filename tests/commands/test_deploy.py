@@ -94,3 +94,12 @@ def test_a_limit_stays_until_it_is_taken_away():
     assert spec(Deploy("tiny", cpu=0.0), limited, PROD) == RUNNING.model_copy(
         update={"memory": 2**33}
     )
+
+
+def test_a_project_brings_its_own_engine_until_the_source_is_another():
+    project = Source("compose", "/srv/projects/chat")
+
+    adopted = spec(Deploy("tiny", project), None, PROD)
+
+    assert adopted.engine == "custom"
+    assert spec(Deploy("tiny", OPS), adopted, PROD).engine == "llamacpp"

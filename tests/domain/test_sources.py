@@ -23,6 +23,8 @@ from domain.sources import Source, parse_source
         ("mlflow://name/7", Source("mlflow", "name/7")),
         ("oci://registry/image:tag", Source("oci", "registry/image:tag")),
         ("ollama://llama3:8b", Source("ollama", "llama3:8b")),
+        ("compose:/srv/projects/chat", Source("compose", "/srv/projects/chat")),
+        ("compose:///srv/my chat/a@b.yaml", Source("compose", "/srv/my chat/a@b.yaml")),
     ],
 )
 def test_every_form_is_read_and_written_back(text, source):
@@ -52,6 +54,10 @@ def test_every_form_is_read_and_written_back(text, source):
         ("path:", "is not absolute"),
         ("path:~/x.gguf", "is not absolute"),
         ("path:D:x.gguf", "is not absolute"),
+        ("compose:", "is not absolute"),
+        ("compose:chat", "is not absolute"),
+        ("compose://host/chat", "is not absolute"),
+        (r"compose:C:\chat", "is not absolute"),
         ("tiny://ops\n", "unprintable"),
         ("tiny://o\x00ps", "unprintable"),
         ("tiny://ops\u202e", "unprintable"),

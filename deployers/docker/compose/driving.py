@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import PureWindowsPath
 from typing import Any
 
 from deployers.docker.api import CONFLICT, Answer, Api
 from deployers.docker.compose.program import HOW, Program
 from deployers.docker.compose.project import rendered, volumes
-from deployers.docker.container import REPLICA, Container
+from deployers.docker.container import PROJECT, REPLICA, Container
 from deployers.docker.shelf import Mount, on_host
 from deployers.docker.ways.connection import Connection
 from domain.errors import Unsupported
 from domain.services import ServiceSpec
-
-PROJECT = "com.docker.compose.project"
-"""The label that Compose knows its containers by."""
 
 _UP = ("--file", "-", "up", "--detach", "--no-build", "--pull", "never")
 _WITHIN = 60.0
@@ -75,13 +72,7 @@ class Compose:
         Who stops waiting waits for the end of it all the same. Raises Answer for an engine's no,
         in its own words; Unreachable or Refused as the connection has it.
         """
-        going = asyncio.create_task(self._up(wanted), name=f"compose {wanted.name}")
-        try:
-            await asyncio.shield(going)
-        except asyncio.CancelledError:
-            await asyncio.wait({going})
-            going.exception()  # nobody is there to hear of it
-            raise
+        await whole(self._up(wanted), f"compose {wanted.name}")
 
     async def _up(self, wanted: Container) -> None:
         way = await self._connection.open()
@@ -105,6 +96,17 @@ class Compose:
         for found in await self._api.containers(**{REPLICA: wanted.name}):
             if _labels(found).get(PROJECT) == wanted.name:
                 await self._api.remove(found["Id"])
+
+
+async def whole(work: Coroutine[Any, Any, None], name: str) -> None:
+    """Do it to its end: who stops waiting waits for that all the same."""
+    going = asyncio.create_task(work, name=name)
+    try:
+        await asyncio.shield(going)
+    except asyncio.CancelledError:
+        await asyncio.wait({going})
+        going.exception()  # nobody is there to hear of it
+        raise
 
 
 def refusal(text: str) -> Answer | ConnectionError:

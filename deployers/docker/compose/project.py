@@ -5,6 +5,7 @@ By the Compose Specification (compose-spec.io), as Compose v2 reads it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -33,8 +34,13 @@ def rendered(wanted: Container) -> str:
 
     It holds the secrets of the container's environment: it is not for a file.
     """
+    return written(project(wanted))
+
+
+def written(made: Mapping[str, Any]) -> str:
+    """As YAML, with what came through `text` between quotes."""
     return yaml.dump(
-        project(wanted), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=float("inf")
+        dict(made), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=float("inf")
     )
 
 
@@ -47,11 +53,11 @@ def project(wanted: Container) -> dict[str, Any]:
     The image's own health check stands.
     """
     made: dict[str, Any] = {
-        "name": _text(wanted.name),
+        "name": text(wanted.name),
         "services": {wanted.labels[SERVICE]: _service(wanted)},
     }
     if names := volumes(wanted):
-        made["volumes"] = {_text(name): {"name": _text(name), "external": True} for name in names}
+        made["volumes"] = {text(name): {"name": text(name), "external": True} for name in names}
     return made
 
 
@@ -62,15 +68,15 @@ def volumes(wanted: Container) -> list[str]:
 
 def _service(wanted: Container) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "image": _text(wanted.image),
-        "container_name": _text(wanted.name),
-        "command": [_text(word) for word in wanted.command],
-        "environment": {name: _text(value) for name, value in wanted.environment.items()},
-        "labels": {name: _text(value) for name, value in wanted.labels.items()},
+        "image": text(wanted.image),
+        "container_name": text(wanted.name),
+        "command": [text(word) for word in wanted.command],
+        "environment": {name: text(value) for name, value in wanted.environment.items()},
+        "labels": {name: text(value) for name, value in wanted.labels.items()},
         "network_mode": "bridge",
         "ports": [_port(wanted)],
         "volumes": [_mount(mount) for mount in wanted.mounts],
-        "restart": _text("no"),
+        "restart": text("no"),
         "shm_size": wanted.shared_memory,
         "cpus": wanted.cpus,
         "mem_limit": wanted.memory,
@@ -78,7 +84,7 @@ def _service(wanted: Container) -> dict[str, Any]:
         "security_opt": [*SECURITY],
         "logging": {
             "driver": "json-file",
-            "options": {name: _text(value) for name, value in LOG.items()},
+            "options": {name: text(value) for name, value in LOG.items()},
         },
         "deploy": _cards(wanted.gpus),
     }
@@ -87,16 +93,16 @@ def _service(wanted: Container) -> dict[str, Any]:
 
 def _port(wanted: Container) -> dict[str, Any]:
     address, port = wanted.publish
-    made = {"target": wanted.port, "host_ip": _text(address), "protocol": "tcp"}
-    return {**made, "published": _text(str(port))} if port else made
+    made = {"target": wanted.port, "host_ip": text(address), "protocol": "tcp"}
+    return {**made, "published": text(str(port))} if port else made
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
     """In the long writing, for a missing folder is not to be made."""
     made: dict[str, Any] = {
         "type": mount.kind,
-        "source": _text(mount.source),
-        "target": _text(mount.target),
+        "source": text(mount.source),
+        "target": text(mount.target),
     }
     if mount.read_only:
         made["read_only"] = True
@@ -112,6 +118,6 @@ def _cards(count: int) -> dict[str, Any] | None:
     return {"resources": {"reservations": {"devices": [device]}}}
 
 
-def _text(value: str) -> _Text:
-    """Compose puts variables in for `$NAME`; `$$` is a `$`."""
+def text(value: str) -> str:
+    """A word that is meant as it stands: Compose puts variables in for `$NAME`; `$$` is a `$`."""
     return _Text(value.replace("$", "$$"))
