@@ -81,7 +81,10 @@ class Host:
     def containers(self) -> dict[str, dict[str, Any]]:
         client = self.engine.client()
         try:
-            return {str(each.name): each.attrs for each in client.containers.list(all=True)}
+            return {
+                str(each.name): each.attrs
+                for each in client.containers.list(all=True, ignore_removed=True)
+            }
         finally:
             client.close()
 
