@@ -43,7 +43,7 @@ def _row(facts: TargetFacts, here: Sequence[str], now: datetime) -> tuple[str, .
         facts.target,
         facts.kind,
         "✓" if facts.reachable else "✗",
-        duration((now - facts.since).total_seconds()) if facts.since else "",
+        duration(max(0.0, (now - facts.since).total_seconds())) if facts.since else "",
         str(facts.cpus or ""),
         size(facts.memory_free) if facts.memory_free else "",
         size(facts.disk_free) if facts.disk_free else "",

@@ -198,6 +198,7 @@ async def test_of_two_rooms_that_change_one_service_one_is_told_to_wait(
     first = await desk.hears("!deploy tiny tiny://ops")
     await until(lambda: world.clock.waiting >= 2)
     second = await desk.hears("!deploy tiny tiny://other", room=OTHER)
+    await until(lambda: world.clock.waiting >= 3)  # who answers the second waits to say so, too
     world.clock.passes(PATIENCE)
     await until(lambda: homeserver.shown(OTHER))
     (told,) = homeserver.shown(OTHER)

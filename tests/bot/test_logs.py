@@ -90,9 +90,14 @@ async def test_new_lines_come_into_the_one_message_and_stay_when_it_is_cancelled
     assert f"`!cancel {operation}`" in message
     scribe.write("CUDA out of memory")
     await until_shown("CUDA out of memory")
-    world.clock.flow()
     await desk.hears(f"!cancel {operation}")
-    assert (await desk.ends(operation)).state is State.CANCELLED
+    ending = asyncio.create_task(desk.ends(operation))
+    async with asyncio.timeout(20):
+        while not ending.done():
+            world.clock.passes(0.05)
+            await asyncio.sleep(0.002)
+    assert ending.result().state is State.CANCELLED
+    world.clock.flow()
     first = shown(ROOM)[0]
     assert first.startswith("✗ logs: cancelled by @ann:example.org")
     assert first.endswith("one\nCUDA out of memory")
