@@ -15,6 +15,10 @@ class FirstToken:
     tokens_per_second: float | None = None
     """Over a short streamed completion; None where the engine did not stream one in time."""
 
+    def __str__(self) -> str:
+        speed = f", {self.tokens_per_second:.0f} tokens/s" if self.tokens_per_second else ""
+        return f"first token after {self.seconds:.2f} s{speed}"
+
 
 Probe = Callable[[str, str], Awaitable[FirstToken | None]]
 """(base URL, model name) -> its first token, or None while it is not ready.

@@ -187,11 +187,7 @@ class DockerDeployer:
             if adopted.is_adopted(want):
                 await self._starting.adoption.halt(want.name)
             raise
-        text = "ready before"
-        if first:
-            text = f"first token after {first.seconds:.2f} s"
-        if first and first.tokens_per_second:
-            text += f", {first.tokens_per_second:.0f} tokens/s"
+        text = str(first) if first else "ready before"
         report(Progress(str(step), str(replica), Phase.READY, 1.0, text))
 
     def _greeting(self, want: ServiceSpec) -> Greeting | None:

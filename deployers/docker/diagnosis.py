@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from deployers.engines.signs import NOT_A_MODEL
 from domain import diagnosis
 from domain.diagnosis import Ending
 from domain.errors import Failure, Refused
@@ -22,17 +23,7 @@ _SIGNS = (
         "the model file is not there",
         "check the path, which is one of the target's host",
     ),
-    sign(
-        "not-a-model",
-        r"invalid magic characters",
-        "the file is not a GGUF model",
-        "check the file; llama.cpp serves GGUF files only",
-    ),
-    sign(
-        "not-a-model",
-        r"not within the file bounds|corrupted or incomplete|failed to read (?:tensor|key-value)",
-        "the model file is cut short or damaged",
-    ),
+    *NOT_A_MODEL,
     sign(
         "gpu-lost",
         r"GPU is lost",

@@ -165,11 +165,7 @@ class ProcessDeployer:
     ) -> None:
         folder = self._folder(replica)
         first = await self._waiting.until_ready(folder, want.startup_budget, str(step), report)
-        text = "ready before"
-        if first:
-            text = f"first token after {first.seconds:.2f} s"
-        if first and first.tokens_per_second:
-            text += f", {first.tokens_per_second:.0f} tokens/s"
+        text = str(first) if first else "ready before"
         report(Progress(str(step), str(replica), Phase.READY, 1.0, text))
 
     async def _stop(self, replica: ReplicaId, step: Step, report: Report) -> None:

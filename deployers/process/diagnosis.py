@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from deployers.engines.signs import NOT_A_MODEL
 from domain import diagnosis
 from domain.diagnosis import Ending
 from domain.errors import Failure
 from domain.failure_signs import sign
 
 _SIGNS = (
-    sign(
-        "not-a-model",
-        r"invalid magic characters",
-        "the file is not a GGUF model",
-        "check the file; llama.cpp serves GGUF files only",
-    ),
-    sign(
-        "not-a-model",
-        r"not within the file bounds|corrupted or incomplete|failed to read (?:tensor|key-value)",
-        "the model file is cut short or damaged",
-    ),
+    *NOT_A_MODEL,
     sign(
         "missing-file",
         r"failed to open GGUF file",
