@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import structlog
 
-from deployers.breaker import Breaker, State
 from deployers.looks import Looks
 from deployers.protocol import (
     Capabilities,
@@ -22,6 +21,7 @@ from deployers.protocol import (
     Stocked,
     Watchful,
 )
+from domain.breaker import Breaker, State
 from domain.clock import Clock
 from domain.errors import Unreachable
 from domain.expiries import moment, span

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from deployers import protocol
-from deployers.breaker import FAILURES, FIRST_WAIT
 from deployers.guard import guarded
 from deployers.looks import AT_ONCE
 from deployers.protocol import Foresight, Hurried
+from domain.breaker import FAILURES, FIRST_WAIT
 from domain.errors import Refused, Unreachable, WorldChanged
 from domain.plans import Fingerprint, Plan
 from domain.progress import Progress

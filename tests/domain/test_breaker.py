@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deployers.breaker import FAILURES, FIRST_WAIT, LONGEST_WAIT, Breaker, State
+from domain.breaker import FAILURES, FIRST_WAIT, LONGEST_WAIT, Breaker, State
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
