@@ -61,8 +61,8 @@ class Breaker:
         """The target answered: all is forgotten."""
         return Breaker()
 
-    def failed(self, reason: str, at: datetime, now: float) -> Breaker:
-        """It did not, at that wall time and that monotonic one.
+    def failed(self, reason: str, at: datetime, now: float, *, certain: bool = False) -> Breaker:
+        """It did not, at that wall time and that monotonic one; once is enough if it is certain.
 
         A failure that comes in late, when the breaker is open already, says nothing new.
         """
@@ -71,7 +71,7 @@ class Breaker:
         told = replace(
             self, failures=self.failures + 1, since=self.since or at, reason=reason or self.reason
         )
-        if self.closed and told.failures < FAILURES:
+        if self.closed and told.failures < FAILURES and not certain:
             return told
         wait = min(LONGEST_WAIT, 2 * self.wait) if self.wait else FIRST_WAIT
         return replace(told, state=State.OPEN, wait=wait, retry_at=now + wait)

@@ -176,6 +176,7 @@ class Fleet:
         Returns what its replicas were made of.
         Either way whoever has the next turn finds no plan of this one half carried out.
         """
+        self._endpoints.expect(rollout.want.name, rollout.want.replicas)
         async with self._claims.targets(operation, report) as take:
             course = Course()
             work = self._rollouts.carry_out(rollout, report, course, take)
@@ -195,6 +196,7 @@ class Fleet:
         error: Exception,
     ) -> None:
         """Have what ran before run again, and say so in the error."""
+        self._expect(rollout.want.name, rollout.before)
         hung = isinstance(error, Cancelled) and error.unanswered
         standing = await self._rollouts.restore(rollout, report, course, hung)
         if isinstance(error, Cancelled):
@@ -226,7 +228,15 @@ class Fleet:
                 now = self._clock.now()
                 wanted = Wanted(rollout.want, operation.room, operation.id, now)
                 await tx.services.put(wanted, made_of)
+        self._expect(rollout.want.name, None if rollout.removal else rollout.want)
         return made_of
+
+    def _expect(self, name: str, spec: ServiceSpec | None) -> None:
+        """Have requests for it wait while it has no ready replica, or none for what is no more."""
+        if spec is None:
+            self._endpoints.forget(name)
+        else:
+            self._endpoints.expect(name, spec.replicas)
 
     async def _outcome(self, rollout: Rollout, began: datetime) -> Outcome:
         moved = {StepKind.START, StepKind.STOP, StepKind.FORGET}

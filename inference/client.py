@@ -59,6 +59,8 @@ class Timeouts:
     """From asking to the first thing the model produces; pings and empty chunks do not count."""
     idle: float = 30.0
     """From one thing the model produces to the next."""
+    whole: float = 600.0
+    """For an answer that is not streamed, whose first byte comes when it is whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from domain.backends import Backend, Manner
 from domain.errors import Unreachable
 from domain.replicas import ReplicaId
 
 Place = tuple[str, ReplicaId]
 """A target and a replica on it."""
+
+Incarnation = tuple[str, ReplicaId, str]
+"""A place, and the URL of whoever is there."""
+
+OURS = Manner()
+
+FOREIGN = "foreign"
+"""The revision of a backend that is not ours to run: it has one place, on no target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +38,22 @@ class Endpoint:
     in_flight: int
     admitted: bool
     """False while it drains: it finishes what it has and gets nothing new."""
+    manner: Manner = OURS
 
     @property
     def place(self) -> Place:
         """What tells it from every other endpoint."""
         return self.target, self.replica
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """What tells it from a later one at the same place."""
+        return *self.place, self.url
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a replica of a service, not a backend that somebody else runs."""
+        return self.replica.revision != FOREIGN
 
     @property
     def load(self) -> float:
@@ -47,8 +67,62 @@ class Endpoints:
     def __init__(self) -> None:
         self._tables: dict[str, dict[Place, _Seat]] = {}
         """Service -> its seats: what is asked of one does not depend on how many there are."""
+        self._expected: dict[str, int] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._foreign: set[str] = set()
 
-    def admit(self, replica: ReplicaId, url: str, *, target: str = "", capacity: int = 4) -> None:
+    def expect(self, service: str, replicas: int) -> None:
+        """Know that a service should have so many replicas, though none may be ready yet."""
+        self._expected[service] = replicas
+
+    def forget(self, service: str) -> None:
+        """A service is no more. Whoever waits for it goes on at once."""
+        self._expected.pop(service, None)
+        self._wake(service)
+
+    def expected(self, service: str) -> int | None:
+        """How many replicas a service should have; None for one that is not known."""
+        return self._expected.get(service)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every service that should run, ready or not, and every backend, by name."""
+        return tuple(sorted(self._expected))
+
+    async def admission(self, services: Collection[str]) -> None:
+        """Wait until a replica of one of the services is admitted, or one of them is forgotten."""
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for service in services:
+            self._waiting.setdefault(service, set()).add(news)
+        try:
+            await news
+        finally:
+            for service in services:
+                waiting = self._waiting.get(service, set())
+                waiting.discard(news)
+                if not waiting:
+                    self._waiting.pop(service, None)
+
+    def waiting(self, service: str) -> int:
+        """How many wait for a replica of a service."""
+        return len(self._waiting.get(service, ()))
+
+    def admit_backend(self, backend: Backend) -> None:
+        """Let requests reach a server that is not ours to run."""
+        self.expect(backend.name, 1)
+        self._foreign.add(backend.name)
+        replica = ReplicaId(backend.name, FOREIGN, 0)
+        self.admit(replica, backend.url, capacity=backend.capacity, manner=backend.manner)
+
+    def admit(
+        self,
+        replica: ReplicaId,
+        url: str,
+        *,
+        target: str = "",
+        capacity: int = 4,
+        manner: Manner = OURS,
+    ) -> None:
         """Let requests reach a replica. Safe to repeat, and calls off a drain under way.
 
         The same replica at another URL is a new incarnation, with nothing in flight. Raises
@@ -60,12 +134,13 @@ class Endpoints:
         place = (target, replica)
         seat = seats.get(place)
         if seat is not None and seat.url == url:
-            seat.capacity = capacity
+            seat.capacity, seat.manner = capacity, manner
             seat.keep()
-            return
-        if seat is not None:
-            seat.keep()
-        seats[place] = _Seat(url, capacity)
+        else:
+            if seat is not None:
+                seat.keep()
+            seats[place] = _Seat(url, capacity, manner)
+        self._wake(replica.service)
 
     async def drain(self, replica: ReplicaId, timeout: float, *, target: str = "") -> int:
         """Send a replica nothing new, wait until it is idle, then remove it.
@@ -100,6 +175,17 @@ class Endpoints:
         seats = self._tables.get(service, {})
         return tuple(seats[place].seen_as(place) for place in sorted(seats))
 
+    def still(self, incarnation: Incarnation) -> Endpoint | None:
+        """The endpoint, if it is still in the table as that incarnation."""
+        target, replica, url = incarnation
+        seat = self._seat(target, replica)
+        return seat.seen_as((target, replica)) if seat is not None and seat.url == url else None
+
+    def foreign(self) -> Iterator[Endpoint]:
+        """Those that are not ours to run."""
+        for name in self._foreign:
+            yield from self.of(name)
+
     def in_flight(self, service: str) -> dict[Place, int]:
         """How many requests each of a service's replicas is answering."""
         return {place: seat.in_flight for place, seat in self._tables.get(service, {}).items()}
@@ -128,6 +214,11 @@ class Endpoints:
         finally:
             seat.leave()
 
+    def _wake(self, service: str) -> None:
+        for news in self._waiting.get(service, ()):
+            if not news.done():
+                news.set_result(None)
+
     def _seat(self, target: str, replica: ReplicaId) -> _Seat | None:
         return self._tables.get(replica.service, {}).get((target, replica))
 
@@ -135,9 +226,10 @@ class Endpoints:
 class _Seat:
     """One incarnation of a replica at the table."""
 
-    def __init__(self, url: str, capacity: int) -> None:
+    def __init__(self, url: str, capacity: int, manner: Manner) -> None:
         self.url = url
         self.capacity = capacity
+        self.manner = manner
         self.in_flight = 0
         self.draining: asyncio.Event | None = None
         """Set once there is nothing left to wait for; None while requests are welcome."""
@@ -171,5 +263,6 @@ class _Seat:
             self.url,
             self.capacity,
             self.in_flight,
-            admitted=self.draining is None,
+            self.draining is None,
+            self.manner,
         )

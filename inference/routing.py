@@ -2,28 +2,97 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from domain.backends import Tier
 from inference.endpoints import Endpoint, Place
+
+Rank = tuple[float, ...]
+
+BALANCE = 1.25
+"""How far above its share of what is in flight a replica may be pushed by affinity."""
 
 
 def order(
-    candidates: Sequence[Endpoint], *, exclude: frozenset[Place], rng: random.Random
+    candidates: Sequence[Endpoint],
+    *,
+    exclude: Collection[Place],
+    rng: random.Random,
+    rank: Callable[[Endpoint], Rank] = lambda endpoint: (),
+    affinity: str | None = None,
 ) -> list[Endpoint]:
     """The endpoints that may be asked, best first; empty when there is none.
 
-    The first is the less loaded of two taken at random: as good as knowing the least loaded
-    one, without every caller running to it at once. The others follow by load. Excluded and
+    Of those that rank lowest, the first is the less loaded of two taken at random: as good as
+    knowing the least loaded one, without every caller running to it at once (M. Mitzenmacher, The
+    Power of Two Choices, 2001). With an affinity it is the one that this text has always led to,
+    unless that has more than its share to do. The others follow by rank and load. Excluded and
     draining endpoints are never among them, not even as a last resort.
     """
     fit = [e for e in candidates if e.admitted and e.place not in exclude]
-    if not fit:
-        return []
-    first = min(rng.sample(fit, min(2, len(fit))), key=_load)
-    rest = [endpoint for endpoint in fit if endpoint is not first]
-    rng.shuffle(rest)
-    return [first, *sorted(rest, key=_load)]
+    if len(fit) < 2:
+        return fit
+    rng.shuffle(fit)
+    ranks = {endpoint.place: rank(endpoint) for endpoint in fit}
+    fit.sort(key=lambda e: (ranks[e.place], e.load))
+    best = [e for e in fit if ranks[e.place] == ranks[fit[0].place]]
+    first = _drawn_to(affinity, best) if affinity else _less_loaded(best, rng)
+    return [first, *(endpoint for endpoint in fit if endpoint is not first)]
+
+
+def ranking(
+    *,
+    sick: Collection[Place] = (),
+    near: Collection[str] = (),
+    listed: Sequence[str] | None = None,
+    first: str | None = None,
+) -> Callable[[Endpoint], Rank]:
+    """What goes before how busy an endpoint is: the lower ranks are asked first.
+
+    Those that do not answer just now come last, whatever else is to be said of them. Whoever the
+    lot fell on is `first`. Members of a route that are `listed` follow in that order; otherwise
+    those with room go before those that are full, targets that are `near` before others, and
+    cards before processors before what is not ours. What is paid for by the token is not asked
+    because others are full, only when they do not answer.
+    """
+    places = {name: number for number, name in enumerate(listed or ())}
+
+    def rank(endpoint: Endpoint) -> Rank:
+        tier = endpoint.manner.tier
+        return (
+            endpoint.place in sick,
+            endpoint.service != first if first else False,
+            places.get(endpoint.service, 0),
+            tier is Tier.CLOUD,
+            endpoint.load >= 1,
+            endpoint.target not in near if near else False,
+            tier,
+        )
+
+    return rank
+
+
+def _less_loaded(fit: Sequence[Endpoint], rng: random.Random) -> Endpoint:
+    return min(rng.sample(fit, min(2, len(fit))), key=_load)
+
+
+def _drawn_to(text: str, fit: Sequence[Endpoint]) -> Endpoint:
+    """By rendezvous hashing (Thaler and Ravishankar, 1998), so that one more or one less moves few;
+    with a bound on the load (Mirrokni, Thorup and Zadimoghaddam, 2016)."""
+    total, room = sum(e.in_flight for e in fit) + 1, sum(e.capacity for e in fit)
+    by_hash = sorted(fit, key=lambda e: _hash(text, e.place))
+    for endpoint in by_hash:
+        if endpoint.in_flight + 1 <= math.ceil(BALANCE * total * endpoint.capacity / room):
+            return endpoint
+    return min(by_hash, key=_load)
+
+
+def _hash(text: str, place: Place) -> bytes:
+    target, replica = place
+    return hashlib.blake2b(f"{text}\0{target}\0{replica}".encode(), digest_size=8).digest()
 
 
 def _load(endpoint: Endpoint) -> float:

@@ -1,0 +1,150 @@
+"""One request put to one endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from domain.errors import Unreachable
+from domain.usage import Fault
+from inference.client import Timeouts
+from inference.endpoints import Endpoint
+from inference.gateway.asked import Asked
+from inference.gateway.misses import CutOff, Missed, Whole, in_words, turned_down
+from inference.gateway.streams import Stream, StreamError, usage_of
+from inference.gateway.tally import Tally
+from inference.gateway.upstreams import Upstreams, passed_on, read_whole
+from inference.gateway.wires import wire_of
+from inference.goals import Goal
+from inference.patience import Patience
+from inference.router import Router, model_there
+
+FAREWELL = 1.0
+"""Seconds a connection gets to end after the last event of a stream, so that it can be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The beginning of a streamed answer: from here on nobody else may give it."""
+
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Made once. Raises Missed, or Rejected for a clear no, before content; CutOff after it."""
+
+    asked: Asked
+    goal: Goal
+    endpoint: Endpoint
+    tally: Tally
+    router: Router
+    upstreams: Upstreams
+    timeouts: Timeouts
+    fresh: bool
+    """Whether no connection may be used that was used before."""
+    usage: bool
+    """Whether a stream may be asked for its usage."""
+
+    async def whole(self) -> Whole:
+        """An answer that is not streamed."""
+        patience = Patience(self.timeouts.whole)
+        with self._leased(patience), in_words(patience):
+            async with patience, self._post() as response:
+                answer = await self._read(response)
+        if answer.status != 200:
+            raise turned_down(answer, ours=self.endpoint.ours)
+        self._answered()
+        self.tally.counts(usage_of(answer.body), 0)
+        return answer
+
+    async def stream(self) -> AsyncGenerator[Opening | bytes, None]:
+        """A streamed one: an Opening once there is content, then whole events as they come.
+
+        Closing the generator closes the connection, which is how a backend learns to stop.
+        """
+        patience = Patience(self.timeouts.first_byte)
+        stream = Stream(strip_usage=not self.asked.wants_usage)
+        with self._leased(patience), in_words(patience, lambda: stream.begun):
+            async with patience, self._post() as response:
+                opening = await self._beginning(response, stream)
+                patience.pause()
+                yield Opening(passed_on(response))
+                yield opening
+                patience.resume()
+                while not stream.ended:
+                    patience.heard(self.timeouts.idle)
+                    received = await response.content.readany()
+                    block = self._feed(stream, received)
+                    self.tally.counts(stream.usage, stream.pieces)
+                    if block:
+                        patience.pause()
+                        yield block
+                        patience.resume()
+                    if not received:
+                        break
+                patience.heard(FAREWELL)
+                await _ended(response)
+        if stream.error is not None:
+            raise CutOff("the backend broke off", Fault.CUT_OFF, told=True)
+        if not stream.finished:
+            raise CutOff("it ended too early", Fault.CUT_OFF)
+
+    async def _beginning(self, response: aiohttp.ClientResponse, stream: Stream) -> bytes:
+        """What came until there was content."""
+        if response.status != 200:
+            raise turned_down(await self._read(response), ours=self.endpoint.ours)
+        held = b""
+        try:
+            while not stream.begun and not stream.ended:
+                received = await response.content.readany()
+                held += self._feed(stream, received)
+                if not received and not stream.begun:
+                    raise Missed("it ended the stream before it said anything", Fault.FAILED)
+        except StreamError as error:
+            answer = Whole(500, error.body.encode(), {"Content-Type": "application/json"})
+            raise turned_down(answer, ours=self.endpoint.ours) from error
+        self._answered()
+        self.tally.counts(stream.usage, stream.pieces)
+        return held
+
+    def _feed(self, stream: Stream, received: bytes) -> bytes:
+        return stream.feed(received) if received else stream.rest()
+
+    def _answered(self) -> None:
+        self.router.health.answered(self.endpoint)
+        self.tally.begins()
+
+    def _post(self) -> Any:
+        asked, endpoint = self.asked, self.endpoint
+        model = model_there(self.goal, endpoint) or asked.model
+        usage = asked.counts_on_request and self.usage
+        out = wire_of(endpoint).put(asked, model, endpoint, usage=usage)
+        return self.upstreams.post(endpoint, out.path, out.body, out.headers, fresh=self.fresh)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Whole:
+        answer = Whole(response.status, await read_whole(response), passed_on(response))
+        return wire_of(self.endpoint).whole(answer)
+
+    @contextmanager
+    def _leased(self, patience: Patience) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.router.leased(self.goal, self.endpoint, patience))
+            except Unreachable as error:  # it drained since it was chosen
+                raise Missed(error.summary, Fault.BUSY) from error
+            self.tally.asks(self.endpoint)
+            yield
+
+
+async def _ended(response: aiohttp.ClientResponse) -> None:
+    """Read on to the end of the connection's message; whatever comes still is no part of it."""
+    try:
+        while await response.content.readany():
+            pass
+    except (aiohttp.ClientError, OSError):
+        response.close()

@@ -1,0 +1,107 @@
+"""How an attempt can come to nothing, and whether somebody else may do better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from domain.errors import Refused, TargetError, Unreachable
+from domain.usage import Fault
+from inference.patience import Patience
+from inference.wire import rejection
+
+BUSY = frozenset({408, 425, 429})
+"""Statuses that say: not now, or not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer as it can be given to the client."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Missed(Unreachable):
+    """Before any content: another endpoint may do better."""
+
+    def __init__(
+        self,
+        summary: str,
+        fault: Fault,
+        *,
+        answer: Whole | None = None,
+        certain: bool = False,
+        lost: bool = False,
+    ) -> None:
+        super().__init__(summary, hint="try again in a moment")
+        self.fault = fault
+        self.answer = answer
+        """What the backend said, if it said anything."""
+        self.certain = certain
+        """Whether nobody is there at all."""
+        self.lost = lost
+        """Whether the connection went before anything came: a used one may have been closed while
+        it lay idle."""
+
+
+class Rejected(Refused):
+    """A clear no, for what was asked: nobody else would say anything else."""
+
+    def __init__(self, summary: str, hint: str, answer: Whole) -> None:
+        super().__init__(summary, hint)
+        self.answer = answer
+
+
+class CutOff(TargetError):
+    """After content: nobody else can go on with it."""
+
+    def __init__(self, why: str, fault: Fault, *, told: bool = False) -> None:
+        super().__init__(f"the answer was cut off: {why}", hint="ask again")
+        self.fault = fault
+        self.told = told
+        """Whether the backend's own words about it were passed on already."""
+
+
+def turned_down(answer: Whole, *, ours: bool) -> Missed | Rejected:
+    """What an answer with a status other than 200 amounts to.
+
+    A backend that does not take the key it was shown says nothing about the client's: that is a
+    fault of the configuration, and told as one.
+    """
+    said = rejection(answer.status, answer.body.decode(errors="replace"))
+    if answer.status in (401, 403) and not ours:
+        return Missed(f"{said.summary}; check the key that is configured for it", Fault.REFUSED)
+    if answer.status in BUSY:
+        return Missed(said.summary, Fault.BUSY, answer=answer)
+    if answer.status >= 500 or answer.status < 400 or isinstance(said, Unreachable):
+        return Missed(said.summary, Fault.FAILED, answer=answer)
+    return Rejected(said.summary, said.hint, answer)
+
+
+@contextmanager
+def in_words(patience: Patience, begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Say what goes wrong with a connection as a Missed; as CutOff once content has `begun`."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+        miss = _missed(error, patience)
+        raise CutOff(miss.summary, miss.fault) if begun() else miss from error
+
+
+def _missed(error: Exception, patience: Patience) -> Missed:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Missed("no connection in time", Fault.UNREACHABLE, certain=True)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Missed("it takes no connections", Fault.UNREACHABLE, certain=True)
+    if isinstance(error, TimeoutError):
+        return Missed(patience.why or "it fell silent", Fault.SILENT)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Missed("the connection was lost", Fault.UNREACHABLE)
+    if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
+        return Missed("the connection was lost", Fault.UNREACHABLE, lost=True)
+    return Missed("what it sent is no answer", Fault.FAILED)

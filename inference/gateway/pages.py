@@ -1,0 +1,89 @@
+"""Requests and answers as aiohttp has them, read and made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from inference.endpoints import Endpoint
+from inference.gateway.asked import Asked, BadRequest
+from inference.gateway.attempt import Opening
+from inference.gateway.misses import Whole
+
+BODY_WITHIN = 30.0
+"""Seconds a client gets to send what it asks."""
+
+BACKEND, REPLICA = "X-Gantry-Backend", "X-Gantry-Replica"
+"""Headers of an answer: the service or backend it is from, and which replica of it."""
+
+SESSION = "X-Session-Id"
+"""The header by which a client says which requests belong together."""
+
+
+async def body_of(request: web.Request) -> bytes:
+    """What a client sends. Raises BadRequest for what is too large, too slow, or no JSON.
+
+    A page in somebody's browser can send anything but JSON anywhere without asking: so nothing
+    else is taken.
+    """
+    if request.content_type != "application/json":
+        raise BadRequest("send JSON, with `Content-Type: application/json`", status=415)
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            return await request.read()
+    except TimeoutError:
+        raise BadRequest(f"the body did not come within {BODY_WITHIN:g} s", status=408) from None
+    except web.HTTPRequestEntityTooLarge as error:
+        raise BadRequest(f"the body is too large: {error.text}", status=413) from None
+
+
+def session_of(request: web.Request, asked: Asked) -> str | None:
+    """What a client calls the conversation; failing that, whom it says it asks for."""
+    told = request.headers.get(SESSION) or asked.body.get("prompt_cache_key")
+    told = told or asked.body.get("user")
+    return told[:256] if isinstance(told, str) else None
+
+
+def answered(whole: Whole, endpoint: Endpoint | None = None) -> web.Response:
+    """An answer that is sent in one piece."""
+    response = web.Response(status=whole.status, body=whole.body, headers=dict(whole.headers))
+    _sign(response, endpoint)
+    return response
+
+
+def opened(opening: Opening, endpoint: Endpoint | None) -> web.StreamResponse:
+    """The head of a streamed answer. Proxies on the way are told to hold nothing back."""
+    headers = {**opening.headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    response = web.StreamResponse(headers=headers)
+    _sign(response, endpoint)
+    return response
+
+
+def marked(whole: Whole, asked: Asked, endpoint: Endpoint | None) -> Whole:
+    """The answer with `_backend` in it, where that was asked for."""
+    if not asked.tells_backend or whole.status != 200 or endpoint is None:
+        return whole
+    try:
+        body = json.loads(whole.body)
+    except ValueError:
+        return whole
+    if not isinstance(body, dict):
+        return whole
+    body["_backend"] = endpoint.service
+    return replace(whole, body=json.dumps(body, ensure_ascii=False).encode())
+
+
+def model_page(name: str) -> dict[str, Any]:
+    """A model as OpenAI lists it."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "gantry"}
+
+
+def _sign(response: web.StreamResponse, endpoint: Endpoint | None) -> None:
+    if endpoint is not None:
+        response.headers[BACKEND] = endpoint.service
+        if endpoint.ours:
+            response.headers[REPLICA] = str(endpoint.replica)

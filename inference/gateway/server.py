@@ -1,0 +1,69 @@
+"""Listens, and lets what is under way finish when it is time to go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from domain.errors import ConfigError
+from inference.gateway.asked import PATHS
+from inference.gateway.desk import Desk
+
+log = structlog.get_logger()
+
+MAX_BODY = 32 * 2**20
+"""Bytes of a request: a conversation with a few pictures in it."""
+
+MAX_LINE = 8190
+"""Bytes of the request line, and of one header."""
+
+
+def application(desk: Desk) -> web.Application:
+    """The pages of the gateway."""
+    app = web.Application(client_max_size=MAX_BODY)
+    for path in PATHS:
+        app.router.add_post(path, desk.ask)
+    app.router.add_get("/v1/models", desk.models)
+    app.router.add_get("/v1/models/{name:.+}", desk.models)
+    app.router.add_get("/health", _alive)
+    return app
+
+
+@asynccontextmanager
+async def listening(app: web.Application, address: str, drain: float) -> AsyncIterator[str]:
+    """Answer at host:port until the block ends; yields the address, its port the real one.
+
+    Then take no more connections, and give answers under way `drain` seconds to finish. Raises
+    ConfigError when the address is taken.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=drain,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+    )
+    await runner.setup()
+    host, _, port = address.rpartition(":")
+    site = web.TCPSite(runner, host.strip("[]"), int(port), backlog=1024)
+    try:
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"gateway.listen: {address} cannot be listened on: {error.strerror or error}",
+                hint="stop what uses that port, or give another one",
+            ) from error
+        bound = f"{host}:{runner.addresses[0][1]}"
+        log.info("gateway answers", at=bound)
+        yield bound
+    finally:
+        await runner.cleanup()
+
+
+async def _alive(request: web.Request) -> web.Response:
+    return web.json_response({"ok": True})

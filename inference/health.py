@@ -1,0 +1,100 @@
+"""Which model servers answer just now: a breaker for each, and word to those who wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from domain.breaker import Breaker, State
+from domain.clock import Clock
+from inference.endpoints import Endpoint, Endpoints, Incarnation, Place
+from inference.patience import Patience
+
+log = structlog.get_logger()
+
+Others = Callable[[], Collection[Endpoint]]
+"""Whom else a request may be put to, as things are now."""
+
+
+class Health:
+    """Judged by what requests and probes come to. An endpoint that is found dead loses those that
+    wait for its first word, provided that somebody else could take them."""
+
+    def __init__(self, endpoints: Endpoints, clock: Clock) -> None:
+        self._endpoints = endpoints
+        self._clock = clock
+        self._breakers: dict[Incarnation, Breaker] = {}
+        self._attempts: dict[Incarnation, tuple[Endpoint, dict[Patience, Others]]] = {}
+
+    def breaker(self, endpoint: Endpoint) -> Breaker:
+        """How an endpoint has answered lately."""
+        return self._breakers.get(endpoint.incarnation, Breaker())
+
+    def sick(self, candidates: Collection[Endpoint]) -> frozenset[Place]:
+        """Those that should not be asked now while there is anybody else."""
+        if not self._breakers:
+            return frozenset()
+        now = self._clock.monotonic()
+        return frozenset(e.place for e in candidates if not self.breaker(e).lets_through(now))
+
+    @contextmanager
+    def attempt(self, endpoint: Endpoint, patience: Patience, others: Others) -> Iterator[None]:
+        """Somebody waits for the endpoint for as long as the context lasts, and might ask `others`.
+
+        Where the breaker is open, this is the one request that decides; one that ends without
+        having found out leaves that to the next.
+        """
+        key = endpoint.incarnation
+        breaker = self._breakers.get(key)
+        if breaker is not None:
+            self._breakers[key] = breaker.probed()
+        attempts = self._attempts.setdefault(key, (endpoint, {}))[1]
+        attempts[patience] = others
+        try:
+            yield
+        finally:
+            del attempts[patience]
+            if not attempts:
+                self._attempts.pop(key, None)
+            after = self._breakers.get(key)
+            if after is not None and after.state is State.HALF_OPEN:
+                self._breakers[key] = after.hurried(self._clock.monotonic())
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """It does answer: whatever was held against it is forgotten."""
+        before = self._breakers.pop(endpoint.incarnation, None)
+        if before is not None and not before.closed:
+            log.info("backend is back", replica=str(endpoint.replica), away_since=str(before.since))
+
+    def failed(self, endpoint: Endpoint, why: str, *, certain: bool = False) -> None:
+        """It did not. Once is enough to leave it alone for a while if that is `certain`."""
+        key, before = endpoint.incarnation, self.breaker(endpoint)
+        now = self._clock.now(), self._clock.monotonic()
+        self._breakers[key] = after = before.failed(why, *now, certain=certain)
+        if before.closed and not after.closed:
+            log.warning("backend is away", replica=str(endpoint.replica), why=why)
+        if not after.closed:
+            self._send_on(endpoint, why)
+
+    def silent(self, since: float) -> list[Endpoint]:
+        """Endpoints from which somebody has heard nothing for so many seconds."""
+        return [
+            endpoint
+            for endpoint, attempts in self._attempts.values()
+            if any(patience.silence >= since for patience in attempts)
+        ]
+
+    def away(self) -> list[Endpoint]:
+        """Those in the table that are left alone just now. Forgets what is no longer there."""
+        found = {key: self._endpoints.still(key) for key in self._breakers}
+        for key in [key for key, endpoint in found.items() if endpoint is None]:
+            del self._breakers[key]
+        return [e for e in found.values() if e is not None and not self.breaker(e).closed]
+
+    def _send_on(self, endpoint: Endpoint, why: str) -> None:
+        _, attempts = self._attempts.get(endpoint.incarnation, (endpoint, {}))
+        for patience, others in tuple(attempts.items()):
+            if any(self.breaker(other).closed for other in others()):
+                patience.give_up(why)

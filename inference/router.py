@@ -1,0 +1,138 @@
+"""Chooses whom to ask, one after the other, and waits for those who are not ready yet."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from domain.backends import Backend
+from domain.errors import Unreachable
+from domain.routes import Route
+from inference.endpoints import Endpoint, Endpoints, Incarnation
+from inference.goals import Goal, goal
+from inference.health import Health
+from inference.patience import Patience
+from inference.routing import order, ranking
+
+HELD_AT_MOST = 256
+"""Requests that may wait for one service to get ready."""
+
+
+class NotReady(Unreachable):
+    """The name is known, but nobody who goes by it can be asked just now."""
+
+    def __init__(self, summary: str, hint: str = "", retry_after: int = 5) -> None:
+        super().__init__(summary, hint)
+        self.retry_after = retry_after
+        """Seconds after which it makes sense to ask again."""
+
+
+class Router:
+    """Reads the routing table and what is known of everybody's health; keeps nothing itself."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        health: Health,
+        rng: random.Random,
+        *,
+        routes: Mapping[str, Route] | None = None,
+        near: Collection[str] = (),
+        hold: float = 30.0,
+    ) -> None:
+        self._endpoints = endpoints
+        self._rng = rng
+        self._near = near
+        self._hold = hold
+        self.health = health
+        self.routes = routes or {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that can be asked for: services, ready or not, backends and routes."""
+        return tuple(sorted({*self._endpoints.known, *self.routes}))
+
+    def goal(self, model: str, pin: str | None = None) -> Goal:
+        """What a name leads to. Raises UnknownName."""
+        return goal(model, pin, self._endpoints.known, self.routes)
+
+    def choose(
+        self, goal: Goal, tried: Collection[Incarnation], affinity: str | None = None
+    ) -> Endpoint | None:
+        """The best one that was not tried yet, if there is any."""
+        fit = self._untried(goal, tried)
+        if len(fit) < 2:
+            return fit[0] if fit else None
+        route = goal.route
+        rank = ranking(
+            sick=self.health.sick(fit),
+            near=self._near,
+            listed=route.names if route and route.as_listed else None,
+            first=route.drawn(self._rng.random()) if route and not tried else None,
+        )
+        return order(fit, exclude=(), rng=self._rng, rank=rank, affinity=affinity)[0]
+
+    async def ready(self, goal: Goal, tried: Collection[Incarnation]) -> bool:
+        """Wait until there is somebody to choose, for as long as requests are held.
+
+        False when there is still nobody. Raises NotReady when waiting makes no sense: everything
+        is stopped, or too many wait already.
+        """
+        wanted = [name for name in goal.members if self._endpoints.expected(name)]
+        if not wanted:
+            raise NotReady(
+                f"{goal.asked} is stopped", f"`!scale {goal.members[0]} 1` starts it", 30
+            )
+        if max(self._endpoints.waiting(name) for name in wanted) >= HELD_AT_MOST:
+            raise NotReady(f"{HELD_AT_MOST} requests wait for {goal.asked} already")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._hold):
+                while not self._untried(goal, tried):
+                    await self._endpoints.admission(goal.members)
+                    if not any(self._endpoints.expected(name) for name in goal.members):
+                        raise NotReady(f"{goal.asked} was stopped or removed", retry_after=30)
+        return bool(self._untried(goal, tried))
+
+    @contextmanager
+    def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Iterator[None]:
+        """The endpoint has one more to answer, for as long as the context lasts.
+
+        Raises Unreachable if it drains or is gone.
+        """
+
+        def others() -> list[Endpoint]:
+            return self._untried(goal, (endpoint.incarnation,))
+
+        with (
+            self._endpoints.lease(endpoint.replica, target=endpoint.target),
+            self.health.attempt(endpoint, patience, others),
+        ):
+            yield
+
+    def _untried(self, goal: Goal, tried: Collection[Incarnation]) -> list[Endpoint]:
+        return [
+            endpoint
+            for name in goal.members
+            for endpoint in self._endpoints.of(name)
+            if endpoint.admitted
+            and endpoint.incarnation not in tried
+            and goal.replica in (None, endpoint.replica)
+        ]
+
+
+def model_there(goal: Goal, endpoint: Endpoint) -> str:
+    """What the model is called at an endpoint: a replica knows its own by the service's name."""
+    if endpoint.ours:
+        return endpoint.service
+    models = dict(endpoint.manner.models)
+    if goal.model is not None:
+        return models.get(goal.model, goal.model)
+    return next(iter(models.values()), "")
+
+
+def admit_all(endpoints: Endpoints, backends: Collection[Backend]) -> None:
+    """Let requests reach every configured backend."""
+    for backend in backends:
+        endpoints.admit_backend(backend)
