@@ -1,21 +1,26 @@
-"""Asks a service, whichever of its replicas answers."""
+"""Asks a service, a backend or a route from a room, whichever replica answers."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncGenerator, Mapping
+import json
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import aiohttp
-
 from domain.clock import Clock
-from domain.errors import Unreachable
+from domain.errors import OpsError, Refused, TargetError, Unreachable
 from domain.replicas import ReplicaId
-from inference.client import ChatRequest, Timeouts, Turn, Usage, stream_chat
-from inference.endpoints import Endpoint, Endpoints, Place
+from domain.usage import Fault
+from inference.client import Broken, ChatRequest, Turn, Usage
+from inference.gateway.asked import Asked
+from inference.gateway.misses import CutOff, Rejected
+from inference.gateway.problems import GONE, problem
+from inference.gateway.relay import Relay
+from inference.gateway.tally import Caller, Listener, Tally
+from inference.goals import Goal
 from inference.pace import Pace
-from inference.routing import order
+from inference.sse import EventParser
+from inference.wire import DONE, Chunk, Tokens, read_chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,89 +48,122 @@ class Answer:
 
 
 class Models:
-    """Everything people can talk to, by the name of its service."""
+    """Everything people can talk to, by name. Goes the way that the gateway's requests go."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        session: aiohttp.ClientSession,
-        timeouts: Timeouts,
-        clock: Clock,
-        rng: random.Random,
-    ) -> None:
-        self._endpoints = endpoints
-        self._session = session
-        self._timeouts = timeouts
+    def __init__(self, relay: Relay, clock: Clock, listeners: Sequence[Listener] = ()) -> None:
+        self._relay = relay
         self._clock = clock
-        self._rng = rng
+        self._listeners = listeners
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Services, ready or not, backends and routes."""
+        return self._relay.router.names
 
     async def ask(
         self,
-        service: str,
+        name: str,
         turns: tuple[Turn, ...],
         *,
         max_tokens: int | None = None,
         temperature: float | None = None,
+        owner: str = "",
     ) -> AsyncGenerator[Piece | Answer, None]:
         """Stream an answer: pieces as they come, at the end one Answer.
 
-        A replica knows its model by the service's name. Until the first piece, one that cannot
-        be reached is passed over for another; each is asked at most once. Closing the generator,
-        or leaving the loop over it, closes the connection at once.
+        Until the first piece, one that cannot be reached is passed over for another. Closing the
+        generator, or leaving the loop over it, closes the connection at once. It is accounted for
+        as the `owner`'s.
 
-        Raises Unreachable when no replica answers, Refused when one says no, and Broken, with
-        what was said, when an answer that had begun is cut off.
+        Raises UnknownName for a name that leads nowhere, Unreachable when nobody answers, Refused
+        for a clear no, and Broken, with what was said, when an answer that had begun is cut off.
         """
-        request = ChatRequest(service, turns, max_tokens, temperature)
-        pace = Pace(self._clock)
-        failed: dict[Place, Unreachable] = {}
-        while endpoint := self._choose(service, failed):
-            try:
-                async with aclosing(self._answer(endpoint, request, pace)) as parts:
-                    async for part in parts:
-                        yield part
-                return
-            except Unreachable as error:
-                failed[endpoint.place] = error
-        raise _nobody(service, failed)
-
-    def _choose(self, service: str, failed: Mapping[Place, Unreachable]) -> Endpoint | None:
-        endpoints = self._endpoints.of(service)
-        return next(iter(order(endpoints, exclude=frozenset(failed), rng=self._rng)), None)
-
-    async def _answer(
-        self, endpoint: Endpoint, request: ChatRequest, pace: Pace
-    ) -> AsyncGenerator[Piece | Answer, None]:
-        parts = stream_chat(self._session, endpoint.url, request, self._timeouts)
-        with self._endpoints.lease(endpoint.replica, target=endpoint.target):
-            async with aclosing(parts):
+        goal = self._relay.router.goal(name)
+        request = ChatRequest(name, turns, max_tokens, temperature).body()
+        raw = json.dumps(request).encode()
+        asked = Asked("chat", name, request, raw, stream=True, wants_usage=True)
+        tally = Tally(Caller(owner), name, "chat", self._clock, streamed=True)
+        hearing = _Hearing(self._clock)
+        status: int = GONE
+        fault: Fault | None = Fault.GONE
+        try:
+            async with aclosing(self._relay.stream(asked, goal, tally)) as parts:
                 async for part in parts:
-                    if isinstance(part, Usage):
-                        yield _summed_up(endpoint.replica, part, pace)
-                    else:
-                        pace.heard()
-                        yield Piece(part.text, endpoint.replica)
+                    for text in hearing.hear(part) if isinstance(part, bytes) else ():
+                        yield Piece(text, _who(tally))
+            status, fault = 200, None
+            yield hearing.summed_up(_who(tally))
+        except (OpsError, ValueError) as error:
+            told = problem(error if isinstance(error, OpsError) else TargetError(str(error)))
+            status, fault = told.answer.status, told.fault
+            raise _for_people(error, goal, tally, hearing) from error
+        finally:
+            served = tally.closed(status, fault)
+            for listener in self._listeners:
+                listener(served)
 
 
-def _summed_up(replica: ReplicaId, usage: Usage, pace: Pace) -> Answer:
-    tokens = usage.tokens
-    return Answer(
-        replica,
-        prompt_tokens=tokens.prompt_tokens if tokens else None,
-        completion_tokens=usage.completion_tokens(pace),
-        first_token=pace.first_token,
-        tokens_per_second=usage.speed(pace),
-        finish_reason=usage.finish_reason,
-    )
+class _Hearing:
+    """What was heard of one answer so far."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._parser = EventParser()
+        self._pace = Pace(clock)
+        self._said: list[str] = []
+        self._tokens: Tokens | None = None
+        self._finish_reason: str | None = None
+        self._speed: float | None = None
+
+    @property
+    def said(self) -> str:
+        """The answer as far as it was heard."""
+        return "".join(self._said)
+
+    def hear(self, received: bytes) -> list[str]:
+        """The words in the next events. Raises what the backend says in place of more."""
+        chunks = [read_chunk(event) for event in self._parser.feed(received) if event != DONE]
+        return [chunk.text for chunk in chunks if self._take_in(chunk)]
+
+    def summed_up(self, replica: ReplicaId) -> Answer:
+        """How it went, at its end."""
+        usage, pace = Usage(self._tokens, self._finish_reason, self._speed), self._pace
+        return Answer(
+            replica,
+            prompt_tokens=self._tokens.prompt_tokens if self._tokens else None,
+            completion_tokens=usage.completion_tokens(pace),
+            first_token=pace.first_token,
+            tokens_per_second=usage.speed(pace),
+            finish_reason=self._finish_reason,
+        )
+
+    def _take_in(self, chunk: Chunk) -> bool:
+        self._tokens = chunk.usage or self._tokens
+        self._finish_reason = chunk.finish_reason or self._finish_reason
+        self._speed = chunk.timings.predicted_per_second if chunk.timings else self._speed
+        if chunk.text:
+            self._said.append(chunk.text)
+            self._pace.heard()
+        return bool(chunk.text)
 
 
-def _nobody(service: str, failed: Mapping[Place, Unreachable]) -> Unreachable:
-    hint = f"`!status {service}` shows how its replicas are"
-    if not failed:
-        return Unreachable(f"{service} has no ready replica", hint)
-    (_, replica), last = list(failed.items())[-1]
-    if len(failed) == 1:
-        return Unreachable(f"{replica} did not answer: {last.summary}", hint)
-    return Unreachable(
-        f"none of {len(failed)} replicas of {service} answered; {replica}: {last.summary}", hint
-    )
+def _who(tally: Tally) -> ReplicaId:
+    assert tally.endpoint is not None, "who has answered was asked"
+    return tally.endpoint.replica
+
+
+def _for_people(
+    error: OpsError | ValueError, goal: Goal, tally: Tally, hearing: _Hearing
+) -> OpsError:
+    """The same error in words for a room. After words had come it is the end of the answer."""
+    if hearing.said:
+        why = error.why if isinstance(error, CutOff) else str(error)
+        return Broken(why, hearing.said)
+    if isinstance(error, Rejected):
+        return Refused(error.summary, error.hint)
+    hint = f"`!status {goal.members[0]}` shows how its replicas are"
+    if tally.endpoint is None:
+        return Unreachable(str(error), hint)
+    if tally.attempts == 1:
+        return Unreachable(f"{tally.endpoint.replica} did not answer: {error}", hint)
+    count = f"none of {tally.attempts} replicas of {goal.asked} answered"
+    return Unreachable(f"{count}; {tally.endpoint.replica}: {error}", hint)

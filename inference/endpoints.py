@@ -82,12 +82,13 @@ class Endpoints:
 
     def expected(self, service: str) -> int | None:
         """How many replicas a service should have; None for one that is not known."""
-        return self._expected.get(service)
+        there = self._tables.get(service)
+        return self._expected.get(service, len(there) if there else None)
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Every service that should run, ready or not, and every backend, by name."""
-        return tuple(sorted(self._expected))
+        """Every service that should run or does, ready or not, and every backend, by name."""
+        return tuple(sorted({*self._expected, *self._tables}))
 
     async def admission(self, services: Collection[str]) -> None:
         """Wait until a replica of one of the services is admitted, or one of them is forgotten."""

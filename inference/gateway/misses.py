@@ -62,6 +62,7 @@ class CutOff(TargetError):
 
     def __init__(self, why: str, fault: Fault, *, told: bool = False) -> None:
         super().__init__(f"the answer was cut off: {why}", hint="ask again")
+        self.why = why
         self.fault = fault
         self.told = told
         """Whether the backend's own words about it were passed on already."""

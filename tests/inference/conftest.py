@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import random
 import signal
 import socket
 import struct
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,10 @@ import pytest
 
 from domain.clock import Clock
 from domain.replicas import ReplicaId
+from inference.asking import Models
 from inference.client import Timeouts, open_session
+from inference.endpoints import Endpoints
+from inference.gateway.opening import Ways, open_gateway
 
 MODEL = Path(__file__).parents[2] / "deployers/models/bundled/tiny-ops.gguf"
 
@@ -99,6 +103,7 @@ class Upstream:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self.replies: list[Reply] = []
 
     async def open(self) -> Upstream:
@@ -111,9 +116,12 @@ class Upstream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:  # of a task that was cancelled before it began, too
+            writer.transport.abort()
         await self._server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,6 +211,24 @@ async def upstream() -> AsyncIterator[Callable[[Script], Awaitable[Upstream]]]:
     yield start
     for server in opened:
         await server.close()
+
+
+@pytest.fixture
+def endpoints() -> Endpoints:
+    return Endpoints()
+
+
+@pytest.fixture
+async def asking(endpoints: Endpoints, clock: Clock) -> AsyncIterator[Callable[..., Any]]:
+    """Opens whoever asks, with so much patience, and waits for nobody to get ready."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(timeouts: Timeouts, rng: random.Random | None = None) -> Models:
+            ways = Ways(hold=0.05, timeouts=timeouts)
+            gateway = open_gateway(endpoints, ways, clock, rng or random.Random(1))
+            return Models((await stack.enter_async_context(gateway)).relay, clock)
+
+        yield opened
 
 
 @pytest.fixture

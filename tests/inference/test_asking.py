@@ -3,22 +3,16 @@ import random
 
 import pytest
 
-from domain.errors import Refused, Unreachable
-from inference.asking import Answer, Models, Piece
+from domain.errors import Refused, UnknownName, Unreachable
+from inference.asking import Answer, Piece
 from inference.client import Broken, Timeouts, Turn
-from inference.endpoints import Endpoints
 
 HELLO = (Turn("user", "Hello"),)
 
 
 @pytest.fixture
-def endpoints():
-    return Endpoints()
-
-
-@pytest.fixture
-def models(endpoints, session, impatient, clock):
-    return Models(endpoints, session, impatient, clock, random.Random(1))
+async def models(asking, impatient):
+    return await asking(impatient)
 
 
 async def answers(reply):
@@ -73,7 +67,15 @@ async def test_pieces_are_counted_where_the_server_does_not(models, endpoints, r
     assert (answer.prompt_tokens, answer.completion_tokens) == (None, 2)
 
 
-async def test_a_service_without_replicas_says_so(models):
+async def test_a_name_that_leads_nowhere_is_told_apart_from_one_that_does(models, endpoints):
+    endpoints.expect("tinny", 1)
+    with pytest.raises(UnknownName, match="no model `tiny`") as caught:
+        await heard(models)
+    assert "tinny" in caught.value.hint
+
+
+async def test_a_service_without_replicas_says_so(models, endpoints):
+    endpoints.expect("tiny", 1)
     with pytest.raises(Unreachable, match="tiny has no ready replica") as caught:
         await heard(models)
     assert "!status tiny" in caught.value.hint
@@ -152,16 +154,14 @@ async def be_cancelled(models):
 
 
 @pytest.mark.parametrize("leave", [leave_the_loop, fail_in_the_loop, be_cancelled])
-async def test_who_leaves_closes_the_connection(
-    endpoints, replicas, upstream, session, clock, leave
-):
+async def test_who_leaves_closes_the_connection(endpoints, replicas, upstream, asking, leave):
     async def script(reply):
         reply.start().words("Hello")
         await reply.left.wait()
 
     server = await upstream(script)
     endpoints.admit(replicas[0], server.url)
-    models = Models(endpoints, session, Timeouts(), clock, random.Random(1))
+    models = await asking(Timeouts())
     await asyncio.gather(asyncio.create_task(leave(models)), return_exceptions=True)
     async with asyncio.timeout(1.0):
         await server.replies[0].left.wait()
@@ -169,7 +169,7 @@ async def test_who_leaves_closes_the_connection(
 
 
 async def test_who_is_cancelled_before_the_first_word_closes_the_connection(
-    endpoints, replicas, upstream, session, clock
+    endpoints, replicas, upstream, asking
 ):
     asked = asyncio.Event()
 
@@ -179,19 +179,19 @@ async def test_who_is_cancelled_before_the_first_word_closes_the_connection(
 
     server = await upstream(script)
     endpoints.admit(replicas[0], server.url)
-    models = Models(endpoints, session, Timeouts(), clock, random.Random(1))
-    asking = asyncio.create_task(heard(models))
+    models = await asking(Timeouts())
+    task = asyncio.create_task(heard(models))
     await asked.wait()
-    asking.cancel()
-    await asyncio.wait([asking])
+    task.cancel()
+    await asyncio.wait([task])
     async with asyncio.timeout(1.0):
         await server.replies[0].left.wait()
-    assert asking.cancelled()
+    assert task.cancelled()
     assert idle(endpoints)
 
 
 async def test_a_crowd_that_fails_and_is_cancelled_leaves_nothing_in_flight(
-    endpoints, replicas, upstream, session, impatient, clock
+    endpoints, replicas, upstream, asking, impatient
 ):
     """Every request that arrives changes something for the others."""
     rng = random.Random(7)
@@ -206,7 +206,7 @@ async def test_a_crowd_that_fails_and_is_cancelled_leaves_nothing_in_flight(
         await rng.choice([answers, dies, loads, breaks, refuses, hangs])(reply)
 
     servers = [await upstream(whatever) for _ in replicas]
-    models = Models(endpoints, session, impatient, clock, rng)
+    models = await asking(impatient, rng)
     for replica, server in zip(replicas, servers, strict=True):
         endpoints.admit(replica, server.url)
     crowd += [asyncio.create_task(heard(models)) for _ in range(60)]

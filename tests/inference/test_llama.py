@@ -1,14 +1,12 @@
 """The real llama.cpp, as the rest of Gantry will meet it."""
 
 import asyncio
-import random
 
 import pytest
 
 from domain.errors import Refused
-from inference.asking import Answer, Models, Piece
+from inference.asking import Answer, Piece
 from inference.client import Broken, ChatRequest, Timeouts, Turn, Usage, stream_chat
-from inference.endpoints import Endpoints
 from inference.probe import Prober
 
 pytestmark = pytest.mark.engine
@@ -22,14 +20,8 @@ def question(text):
 
 
 @pytest.fixture
-def endpoints():
-    return Endpoints()
-
-
-@pytest.fixture
-def models(endpoints, session, clock):
-    timeouts = Timeouts(connect=2.0, first_byte=2.0, idle=2.0)
-    return Models(endpoints, session, timeouts, clock, random.Random(1))
+async def models(asking):
+    return await asking(Timeouts(connect=2.0, first_byte=2.0, idle=2.0))
 
 
 @pytest.mark.parametrize(
