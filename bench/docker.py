@@ -19,7 +19,8 @@ from bench.stage import open_stage
 from domain.errors import OpsError
 from domain.services import ServiceSpec
 from inference.asking import Models
-from inference.client import Timeouts, Turn, open_session
+from inference.client import Turn, open_session
+from inference.gateway.opening import Ways, open_gateway
 from inference.probe import Prober
 from tests.contract.stages import RealClock
 from tests.engines.engine import DockerEngine
@@ -87,8 +88,9 @@ async def _updates(book: Book, tell: Tell, engine: DockerEngine) -> None:
 async def _asked_during(fleet: DockerFleet, want: ServiceSpec) -> tuple[int, int]:
     """(requests that failed, requests made) over a change, and a second before and after it."""
     asking: list[asyncio.Task[bool]] = []
-    async with open_session() as http:
-        models = Models(fleet.endpoints, http, Timeouts(), RealClock(), Random(1))  # noqa: S311
+    clock, rng = RealClock(), Random(1)  # noqa: S311
+    async with open_gateway(fleet.endpoints, Ways(), clock, rng) as gateway:
+        models = Models(gateway.relay, clock)
 
         async def ask() -> bool:
             try:

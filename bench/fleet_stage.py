@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiohttp
-
 from bot.clock import SystemClock
 from commands.access import Permit, permit
 from commands.replies import Block
@@ -36,8 +34,8 @@ from fleet.keeper import Keeper
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from inference.asking import Models
-from inference.client import Timeouts, open_session
 from inference.endpoints import Endpoints
+from inference.gateway.opening import Gateway, Ways, open_gateway
 
 REPLICAS = 3
 """Of each service."""
@@ -86,10 +84,11 @@ async def open_fleet(
             async with store.transaction() as tx:
                 for spec in specs:
                     await tx.services.put(Wanted(spec, _ROOM, "bench1", _EPOCH))
-            async with open_session() as http:
+            endpoints, clock, rng = Endpoints(), SystemClock(), random.Random(0)  # noqa: S311
+            async with open_gateway(endpoints, Ways(), clock, rng) as gateway:
                 deployers = {n: opened(n, Tools(_unasked, SystemClock(), folder)) for n in targets}
                 try:
-                    yield _stage(folder, store, http, deployers, every)
+                    yield _stage(folder, store, gateway, endpoints, deployers, every)
                 finally:
                     for deployer in deployers.values():
                         await deployer.aclose()
@@ -100,17 +99,18 @@ async def open_fleet(
 def _stage(
     folder: Path,
     store: Store,
-    http: aiohttp.ClientSession,
+    gateway: Gateway,
+    endpoints: Endpoints,
     deployers: Mapping[str, Deployer],
     every: float,
 ) -> FleetStage:
-    clock, endpoints, cancellations = SystemClock(), Endpoints(), Cancellations()
+    clock, cancellations = SystemClock(), Cancellations()
     fleet = Fleet(store, deployers, endpoints, cancellations, _unasked, clock)
     names = tuple(deployers)
     policy = Policy(
         {Rank.VIEWER: Subjects(("@*",))}, {_ROOM: Environment("bench", names, names[0])}
     )
-    models = Models(endpoints, http, Timeouts(), clock, random.Random(0))  # noqa: S311
+    models = Models(gateway.relay, clock)
     book = RoomBook(policy)
     deps = Deps(
         fleet=fleet,

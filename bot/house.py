@@ -43,6 +43,7 @@ from bot.parts import (
     open_targets,
     recovery_key,
     state_folder,
+    ways_to_models,
 )
 from bot.voice import Voice
 from bot.worker import Worker
@@ -63,8 +64,9 @@ from fleet.store.database import Store
 from fleet.store.positions import Position
 from fleet.watching import Watch
 from inference.asking import Models
-from inference.client import Timeouts, open_session
+from inference.client import open_session
 from inference.endpoints import Endpoints
+from inference.gateway.opening import Gateway, open_gateway
 from inference.probe import Prober
 from ops_config.load import secret
 from ops_config.settings import Settings
@@ -93,6 +95,7 @@ class House:
     expiring: Expiring
     withdrawals: Withdrawals
     watch: Watch
+    gateway: Gateway
 
 
 @asynccontextmanager
@@ -120,7 +123,10 @@ async def open_house(
         fleet = Fleet(
             store, deployers, endpoints, cancellations, prober.measure, clock, prices(settings)
         )
-        models = Models(endpoints, http, Timeouts(), clock, random.Random())  # noqa: S311
+        ways, rng = ways_to_models(settings, discretion), random.Random()  # noqa: S311
+        gateway = await stack.enter_async_context(open_gateway(endpoints, ways, clock, rng))
+        await fleet.recall()
+        models = Models(gateway.relay, clock)
         deps = Deps(
             fleet,
             models,
@@ -138,7 +144,7 @@ async def open_house(
         words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)
         watch = Watch(store, deployers, lambda: fleet.survey.claims, words, say, clock)
         known = (given.password, recovery, discretion)
-        house = _people(settings, deps, api, outbox, position, *known, watch)
+        house = _people(settings, deps, api, outbox, position, *known, watch, gateway)
         pulse.session = house.session
         yield house
 
@@ -167,6 +173,7 @@ def _people(
     recovery: RecoveryKey | None,
     discretion: Discretion,
     watch: Watch,
+    gateway: Gateway,
 ) -> House:
     """The half of the house that talks with people."""
     matrix = settings.matrix
@@ -212,7 +219,8 @@ def _people(
     ask = partial(question, prefix=prefix)
     expiring = Expiring(store, ask, partial(outbox.deliver, final=True), intake.file_own, clock)
     people = (vouching, doorkeeper, admins, renewal)
-    return House(session, outbox, keeper, worker, *people, pruning, expiring, withdrawals, watch)
+    rest = (pruning, expiring, withdrawals)
+    return House(session, outbox, keeper, worker, *people, *rest, watch, gateway)
 
 
 def _doorkeeper(

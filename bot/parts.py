@@ -21,9 +21,11 @@ from deployers.protocol import Deployer, Tools
 from domain.access import Policy
 from domain.people import Person, Role
 from fleet.store.database import sqlite_path
+from inference.gateway.opening import Ways
+from ops_config.gateway import BackendSettings
 from ops_config.load import secret
 from ops_config.settings import Settings
-from ops_config.values import inviters
+from ops_config.values import inviters, ways
 
 log = structlog.get_logger()
 
@@ -86,6 +88,7 @@ def learn_secrets(settings: Settings, discretion: Discretion) -> None:
     file = settings.matrix.store_passphrase_file
     discretion.learn("passphrase", secret(file, None, "the key store's passphrase"))
     learn_target_secrets(settings, discretion)
+    ways_to_models(settings, discretion)
 
 
 def learn_target_secrets(settings: Settings, discretion: Discretion) -> None:
@@ -93,6 +96,18 @@ def learn_target_secrets(settings: Settings, discretion: Discretion) -> None:
     for target in settings.targets.values():
         for what, path, variable in getattr(target, "secrets", ()):
             discretion.learn(what, secret(path, variable, what))
+
+
+def ways_to_models(settings: Settings, discretion: Discretion) -> Ways:
+    """How requests for models are led, with the keys of backends. Raises ConfigError."""
+
+    def read(backend: BackendSettings, name: str) -> SecretStr | None:
+        what = f"the key of backend {name}"
+        key = secret(backend.key_file, backend.key_env, what)
+        discretion.learn(what, key)
+        return key
+
+    return ways(settings, read)
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:

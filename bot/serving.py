@@ -17,6 +17,7 @@ from bot.house import House, open_house
 from bot.matrix.session import Session
 from bot.standby import state_of
 from fleet.store.database import Store
+from ops_config.gateway import GatewaySettings
 from ops_config.settings import Settings
 
 log = structlog.get_logger()
@@ -69,13 +70,26 @@ async def _act(
         await house.worker.resume()
         async with _running(house) as tasks:
             stopping = asyncio.create_task(stop.wait(), name="stop")
-            await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            async with _answering(house, settings.gateway):
+                await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if stop.is_set():
                 log.info("stopping")
                 tasks[0].cancel()
                 await house.worker.aclose(GRACE)
                 await house.outbox.settled(GRACE)
+
+
+@asynccontextmanager
+async def _answering(house: House, said: GatewaySettings) -> AsyncIterator[None]:
+    """The gateway, where it is to listen. At the end answers under way get time to finish."""
+    if said.listen is None:
+        yield
+        return
+    from bot.gateway import door  # a web server takes 50 ms to import
+
+    async with door(house, said):
+        yield
 
 
 @asynccontextmanager
@@ -92,6 +106,7 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "expiring": house.expiring.run(),
         "withdrawals": house.withdrawals.run(),
         "watch": house.watch.run(),
+        "probing": house.gateway.probing.run(),
     }
     passing: dict[str, Coroutine[Any, Any, None]] = {
         "vouching": house.vouching.run(house.session.caught_up),

@@ -13,7 +13,14 @@ import structlog
 from deployers.protocol import Deployer
 from domain.clock import Clock
 from domain.costs import Price
-from domain.errors import Cancelled, NotApproved, OpsError, Unreachable
+from domain.errors import (
+    Cancelled,
+    ConfigError,
+    NotApproved,
+    OpsError,
+    RequestError,
+    Unreachable,
+)
 from domain.made_of import MadeOf
 from domain.operations import Operation
 from domain.plans import StepKind
@@ -87,6 +94,21 @@ class Fleet:
         """Names of all targets, as configured."""
         return tuple(self._deployers)
 
+    async def recall(self) -> None:
+        """Know what should run, so that requests for it wait until it was looked at.
+
+        Raises ConfigError for a service whose name the gateway's configuration takes for another.
+        """
+        async with self._store.transaction() as tx:
+            everything = await tx.services.all()
+        for wanted in everything:
+            if self._endpoints.taken(wanted.spec.name):
+                raise ConfigError(
+                    f"gateway: `{wanted.spec.name}` is a service already",
+                    hint="give the backend or route another name, or remove the service first",
+                )
+            self._endpoints.expect(wanted.spec.name, wanted.spec.replicas)
+
     async def change(
         self,
         name: str,
@@ -115,6 +137,10 @@ class Fleet:
         cancellation, raises its OpsError once what ran before runs again, and `standing` says so.
         """
         terms = terms or Terms()
+        if self._endpoints.taken(name):
+            raise RequestError(
+                f"`{name}` is a backend or a route of the gateway", hint="choose another name"
+            )
         async with self._claims.on(name, operation, report):
             rollout = await self.planning.kept(name, operation)
             fresh = rollout is None and plan is None

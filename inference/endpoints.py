@@ -70,6 +70,7 @@ class Endpoints:
         self._expected: dict[str, int] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._foreign: set[str] = set()
+        self._taken: set[str] = set()
 
     def expect(self, service: str, replicas: int) -> None:
         """Know that a service should have so many replicas, though none may be ready yet."""
@@ -107,6 +108,14 @@ class Endpoints:
     def waiting(self, service: str) -> int:
         """How many wait for a replica of a service."""
         return len(self._waiting.get(service, ()))
+
+    def take(self, names: Collection[str]) -> None:
+        """Keep names for routes: no service may go by them."""
+        self._taken.update(names)
+
+    def taken(self, name: str) -> bool:
+        """Whether a name is that of a route or of a backend that is not ours to run."""
+        return name in self._taken or name in self._foreign
 
     def admit_backend(self, backend: Backend) -> None:
         """Let requests reach a server that is not ours to run."""

@@ -7,7 +7,6 @@ import random
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from domain.backends import Backend
 from domain.errors import Unreachable
 from domain.routes import Route
 from inference.endpoints import Endpoint, Endpoints, Incarnation
@@ -130,9 +129,3 @@ def model_there(goal: Goal, endpoint: Endpoint) -> str:
     if goal.model is not None:
         return models.get(goal.model, goal.model)
     return next(iter(models.values()), "")
-
-
-def admit_all(endpoints: Endpoints, backends: Collection[Backend]) -> None:
-    """Let requests reach every configured backend."""
-    for backend in backends:
-        endpoints.admit_backend(backend)

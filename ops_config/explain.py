@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-PLANNED = frozenset({"backends", "routes", "services", "gateway", "webhooks", "schedules"})
+PLANNED = frozenset({"services", "webhooks", "schedules"})
 """Sections of later releases: refused like any unknown key, but in kinder words."""
 
 

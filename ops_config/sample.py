@@ -22,6 +22,7 @@ from domain.targets import (
     TlsSettings,
 )
 from ops_config.approvals import ApprovalSettings
+from ops_config.gateway import BackendSettings, GatewaySettings, RouteSettings
 from ops_config.roles import DefaultsSettings, RoleSettings, RuleSettings
 from ops_config.settings import (
     AccessSettings,
@@ -43,6 +44,7 @@ _SECTIONS: tuple[tuple[str, str | None, type[BaseModel]], ...] = (
     ("roles", "scaler", RoleSettings),
     ("monitoring", None, MonitoringSettings),
     ("audit", None, AuditSettings),
+    ("gateway", None, GatewaySettings),
 )
 
 _PARTS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
@@ -51,6 +53,10 @@ _PARTS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
         ("environments.NAME.approvals.COMMAND", ApprovalSettings),
     ),
     "roles": (("roles.NAME.may[]", RuleSettings),),
+    "gateway": (
+        ("gateway.backends.NAME", BackendSettings),
+        ("gateway.routes.NAME", RouteSettings),
+    ),
 }
 """Parts of sections that the sample shows in one line, and the reference explains."""
 

@@ -26,6 +26,7 @@ from domain.subjects import glob
 from ops_config.approvals import ApprovalSettings, Asked
 from ops_config.database_url import INSTANCE, holds_password, is_shared
 from ops_config.explain import explain, nearest
+from ops_config.gateway import GatewaySettings
 from ops_config.roles import DefaultsSettings, RoleName, RoleSettings, RuleSettings, Subject
 from ops_config.section import Duration, Section
 
@@ -243,6 +244,8 @@ class Settings(Section):
     """How closely the bot looks."""
     audit: AuditSettings = AuditSettings()
     """The record of everything that was asked of the bot."""
+    gateway: GatewaySettings = GatewaySettings()
+    """One endpoint, OpenAI-compatible, in front of every service, backend and route."""
 
     @model_validator(mode="after")
     def _no_command_runs_twice(self) -> Settings:
@@ -261,6 +264,9 @@ class Settings(Section):
                     raise ValueError(f"environments.{name}: there is no target `{target}`")
             if environment.default_target not in (None, *environment.targets):
                 raise ValueError(f"environments.{name}: default_target is not one of its targets")
+        for target in self.gateway.near:
+            if target not in self.targets:
+                raise ValueError(f"gateway.near: there is no target `{target}`")
         for name, room in self.rooms.items():
             if not name.startswith(("#", "!")):
                 raise ValueError(f"rooms: `{name}` is no room id (!...) or alias (#...)")

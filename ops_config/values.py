@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from pydantic import SecretStr
 
 from domain.access import Environment, Policy
 from domain.arguments import parse_condition
+from domain.backends import Backend, Tier
 from domain.costs import COST, Price, read_price
 from domain.decisions import Approval
 from domain.defaults import Defaults
 from domain.people import Role
+from domain.routes import Member, Route
 from domain.rules import NamedRole, Rule
 from domain.subjects import ROOM, Subjects
+from inference.client import Timeouts
+from inference.gateway.opening import Ways
+from ops_config.gateway import BackendSettings, RouteSettings
 from ops_config.roles import DefaultsSettings, RoleSettings
 from ops_config.settings import AccessSettings, EnvironmentSettings, Settings
 
@@ -47,6 +54,30 @@ def prices(settings: Settings) -> Mapping[str, Price]:
     """What a replica costs on the targets that say so, whatever their kind."""
     said = {name: target.model_dump().get(COST) for name, target in settings.targets.items()}
     return {name: read_price(text) for name, text in said.items() if text is not None}
+
+
+def ways(settings: Settings, read: Callable[[BackendSettings, str], SecretStr | None]) -> Ways:
+    """How requests for models are led. `read` finds a backend's key. Raises ConfigError."""
+    said = settings.gateway
+    return Ways(
+        tuple(_backend(name, each, read(each, name)) for name, each in said.backends.items()),
+        {name: _route(name, each) for name, each in said.routes.items()},
+        said.near,
+        said.affinity,
+        said.hold,
+        Timeouts(said.connect, said.first_byte, said.idle, said.whole),
+    )
+
+
+def _backend(name: str, said: BackendSettings, key: SecretStr | None) -> Backend:
+    tier = Tier[(said.tier or ("cloud" if said.kind == "anthropic" else "external")).upper()]
+    models = tuple(said.models.items())
+    return Backend(name, said.kind, said.url, key, models, said.capacity, tier)
+
+
+def _route(name: str, said: RouteSettings) -> Route:
+    members = tuple(Member.parse(text) for text in said.members)
+    return Route(name, members, as_listed=said.order == "listed")
 
 
 def environment(name: str, settings: EnvironmentSettings) -> Environment:

@@ -8,22 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aiohttp import web
-
 from domain.backends import Backend
 from domain.clock import Clock
 from domain.routes import Route
 from inference.client import Timeouts, open_session
 from inference.endpoints import Endpoints
-from inference.gateway.admission import Admission
-from inference.gateway.desk import Desk
 from inference.gateway.relay import Relay
-from inference.gateway.server import application
-from inference.gateway.tally import Listener
 from inference.gateway.upstreams import Upstreams
 from inference.health import Health
 from inference.probing import Probing
-from inference.router import Router, admit_all
+from inference.router import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +39,10 @@ class Gateway:
     """What asks, over HTTP and in rooms."""
 
     relay: Relay
+    health: Health
     probing: Probing
     """To be run for as long as anybody asks."""
     affinity: str
-
-    def app(
-        self, admission: Admission, clock: Clock, listeners: Sequence[Listener]
-    ) -> web.Application:
-        """The pages for whoever asks over HTTP."""
-        return application(Desk(self.relay, admission, clock, listeners, self.affinity))
 
 
 @asynccontextmanager
@@ -61,13 +50,15 @@ async def open_gateway(
     endpoints: Endpoints, ways: Ways, clock: Clock, rng: random.Random
 ) -> AsyncIterator[Gateway]:
     """Everything between the routing table and whoever asks; nothing listens or runs yet."""
-    admit_all(endpoints, ways.backends)
+    for backend in ways.backends:
+        endpoints.admit_backend(backend)
+    endpoints.take(ways.routes)
     health = Health(endpoints, clock)
     router = Router(endpoints, health, rng, routes=ways.routes, near=ways.near, hold=ways.hold)
     upstreams = Upstreams(ways.timeouts.connect)
     try:
         async with open_session() as session:
             relay = Relay(router, upstreams, ways.timeouts)
-            yield Gateway(relay, Probing(endpoints, health, session, clock), ways.affinity)
+            yield Gateway(relay, health, Probing(endpoints, health, session, clock), ways.affinity)
     finally:
         await upstreams.aclose()

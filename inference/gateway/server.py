@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
 
+from domain.clock import Clock
 from domain.errors import ConfigError
+from inference.gateway.admission import Admission
 from inference.gateway.asked import PATHS
 from inference.gateway.desk import Desk
+from inference.gateway.opening import Gateway
+from inference.gateway.tally import Listener
 
 log = structlog.get_logger()
 
@@ -21,8 +25,11 @@ MAX_LINE = 8190
 """Bytes of the request line, and of one header."""
 
 
-def application(desk: Desk) -> web.Application:
-    """The pages of the gateway."""
+def application(
+    gateway: Gateway, admission: Admission, clock: Clock, listeners: Sequence[Listener] = ()
+) -> web.Application:
+    """The pages of the gateway, for whoever asks over HTTP."""
+    desk = Desk(gateway.relay, admission, clock, listeners, gateway.affinity)
     app = web.Application(client_max_size=MAX_BODY)
     for path in PATHS:
         app.router.add_post(path, desk.ask)

@@ -27,6 +27,9 @@ from fleet.decisions import Decisions
 from fleet.store.positions import Position
 from inference.asking import Models
 from inference.client import Timeouts
+from inference.gateway.relay import Relay
+from inference.health import Health
+from inference.router import Router
 from tests.fleet.world import World
 
 from .homeserver import ANN, ME, ROOM, ROOT, Homeserver
@@ -64,7 +67,10 @@ class Desk:
         world, verbs = self.world, {**all_verbs(), **self._more}
         fleet = world.new_fleet()
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
-        models: Any = Models(world.endpoints, None, Timeouts(), world.clock, random.Random(1))
+        health = Health(world.endpoints, world.clock)
+        router = Router(world.endpoints, health, random.Random(1), hold=0.01)
+        nobody: Any = None
+        models = Models(Relay(router, nobody, Timeouts()), world.clock)
         self.deps = Deps(
             fleet,
             models,
