@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from domain.errors import Unreachable
 from domain.routes import Route
 from inference.endpoints import Endpoint, Endpoints, Incarnation
-from inference.goals import Goal, goal
+from inference.goals import Goal, goal, unknown_model
 from inference.health import Health
 from inference.patience import Patience
 from inference.routing import order, ranking
@@ -55,7 +55,13 @@ class Router:
 
     def goal(self, model: str, pin: str | None = None) -> Goal:
         """What a name leads to. Raises UnknownName."""
-        return goal(model, pin, self._endpoints.known, self.routes)
+        found = goal(model, pin, self._endpoints.known, self.routes)
+        if found.model is not None:
+            for endpoint in self._endpoints.of(found.members[0]):
+                offered = [name for name, _ in endpoint.manner.models]
+                if offered and found.model not in offered:
+                    raise unknown_model(model, [f"{endpoint.service}/{name}" for name in offered])
+        return found
 
     def choose(
         self, goal: Goal, tried: Collection[Incarnation], affinity: str | None = None
@@ -68,7 +74,7 @@ class Router:
         rank = ranking(
             sick=self.health.sick(fit),
             near=self._near,
-            listed=route.names if route and route.as_listed else None,
+            route=route,
             first=route.drawn(self._rng.random()) if route and not tried else None,
         )
         return order(fit, exclude=(), rng=self._rng, rank=rank, affinity=affinity)[0]

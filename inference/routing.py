@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 
 from domain.backends import Tier
+from domain.routes import Route
 from inference.endpoints import Endpoint, Place
 
 Rank = tuple[float, ...]
@@ -47,29 +48,35 @@ def ranking(
     *,
     sick: Collection[Place] = (),
     near: Collection[str] = (),
-    listed: Sequence[str] | None = None,
+    route: Route | None = None,
     first: str | None = None,
 ) -> Callable[[Endpoint], Rank]:
     """What goes before how busy an endpoint is: the lower ranks are asked first.
 
     Those that do not answer just now come last, whatever else is to be said of them. Whoever the
-    lot fell on is `first`. Members of a route that are `listed` follow in that order; otherwise
-    those with room go before those that are full, targets that are `near` before others, and
-    cards before processors before what is not ours. What is paid for by the token is not asked
-    because others are full, only when they do not answer.
+    lot fell on is `first`; members of a route that have a weight are otherwise left for last. A
+    route that is as listed is followed in that order. Otherwise those with room go before those
+    that are full, targets that are `near` before others, and cards before processors before what
+    is not ours. What is paid for by the token is not asked because others are full, only when they
+    do not answer.
     """
-    places = {name: number for number, name in enumerate(listed or ())}
+    names = route.names if route else ()
+    places = {name: number for number, name in enumerate(names)}
+    weighted = {member.name for member in route.members if member.weight} if route else ()
+    as_listed = route is not None and route.as_listed
 
     def rank(endpoint: Endpoint) -> Rank:
-        tier = endpoint.manner.tier
+        name, tier = endpoint.service, endpoint.manner.tier
+        place = places.get(name, 0)
         return (
             endpoint.place in sick,
-            endpoint.service != first if first else False,
-            places.get(endpoint.service, 0),
-            tier is Tier.CLOUD,
+            first is not None and name != first,
+            name in weighted,
+            place if as_listed else tier is Tier.CLOUD,
             endpoint.load >= 1,
-            endpoint.target not in near if near else False,
+            bool(near) and endpoint.target not in near,
             tier,
+            place,
         )
 
     return rank

@@ -97,7 +97,10 @@ class Attempt:
     async def _beginning(self, response: aiohttp.ClientResponse, stream: Stream) -> bytes:
         """What came until there was content."""
         if response.status != 200:
-            raise turned_down(await self._read(response), ours=self.endpoint.ours)
+            answer = await self._read(response)
+            if self._usage_unknown(answer):
+                raise Missed("it cannot tell usage in streams", Fault.REFUSED, usage=True)
+            raise turned_down(answer, ours=self.endpoint.ours)
         held = b""
         try:
             while not stream.begun and not stream.ended:
@@ -111,6 +114,11 @@ class Attempt:
         self._answered()
         self.tally.counts(stream.usage, stream.pieces)
         return held
+
+    def _usage_unknown(self, answer: Whole) -> bool:
+        """Whether it was turned down for nothing but what the gateway itself had added."""
+        added = self.usage and self.asked.counts_on_request and not self.asked.wants_usage
+        return added and answer.status in (400, 422) and b"stream_options" in answer.body
 
     def _feed(self, stream: Stream, received: bytes) -> bytes:
         return stream.feed(received) if received else stream.rest()

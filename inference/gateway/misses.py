@@ -37,6 +37,7 @@ class Missed(Unreachable):
         answer: Whole | None = None,
         certain: bool = False,
         lost: bool = False,
+        usage: bool = False,
     ) -> None:
         super().__init__(summary, hint="try again in a moment")
         self.fault = fault
@@ -47,6 +48,8 @@ class Missed(Unreachable):
         self.lost = lost
         """Whether the connection went before anything came: a used one may have been closed while
         it lay idle."""
+        self.usage = usage
+        """Whether it was only that a stream cannot tell its usage there."""
 
 
 class Rejected(Refused):

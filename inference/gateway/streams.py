@@ -17,9 +17,12 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 """An empty line, after which an event is whole."""
 
 _NOTABLE = re.compile(
-    rb'"usage"\s*:\s*\{|\[DONE\]|"error"\s*:\s*[{"]|^event:\s*(error|response\.)', re.MULTILINE
+    rb'"usage"\s*:\s*\{|\[DONE\]|"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]|^event:',
+    re.MULTILINE,
 )
 """What has to be read, where anything else is only passed on and counted."""
+
+_ERROR = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
 
 _BEGINNINGS = frozenset({"response.created", "response.in_progress", "response.queued"})
 """What the Responses API says before it has anything to say."""
@@ -83,6 +86,8 @@ class Stream:
         if data == b"[DONE]":
             self.ended = True
             return True
+        if _ERROR.search(event):
+            return self._broke_off(data)
         try:
             chunk = json.loads(data)
         except ValueError:
@@ -97,20 +102,25 @@ class Stream:
     def _read(self, chunk: dict[str, Any], data: bytes) -> bool:
         kind = chunk.get("type")
         if chunk.get("error") or kind == "error":
-            self.error = data.decode(errors="replace")
-            if not self.begun:
-                raise StreamError("the backend broke off", self.error)
-            return True
+            return self._broke_off(data)
         if isinstance(kind, str) and kind.startswith("response."):
             return self._read_response(chunk, kind)
         self.usage = _tokens(chunk.get("usage")) or self.usage
         choices = [each for each in chunk.get("choices") or () if isinstance(each, dict)]
-        if any(map(_produces, choices)):
+        finished = any(choice.get("finish_reason") for choice in choices)
+        if any(map(_adds, choices)):
             self.begun = True
             self.pieces += 1
-            self.finished |= any(choice.get("finish_reason") for choice in choices)
+        self.begun |= finished
+        self.finished |= finished
         only_usage = not choices and chunk.get("usage") is not None
         return not (self._strip and only_usage)
+
+    def _broke_off(self, data: bytes) -> bool:
+        self.error = data.decode(errors="replace")
+        if not self.begun:
+            raise StreamError("the backend broke off", self.error)
+        return True
 
     def _read_response(self, chunk: dict[str, Any], kind: str) -> bool:
         if kind not in _BEGINNINGS:
@@ -158,12 +168,12 @@ def _count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**53
 
 
-def _produces(choice: dict[str, Any]) -> bool:
+def _adds(choice: dict[str, Any]) -> bool:
     """Whether a choice adds anything but the role of who speaks."""
     delta = choice.get("delta")
-    if isinstance(delta, dict) and any(v for name, v in delta.items() if name != "role"):
-        return True
-    return bool(choice.get("text") or choice.get("finish_reason"))
+    if isinstance(delta, dict):
+        return any(value for name, value in delta.items() if name != "role")
+    return bool(choice.get("text"))
 
 
 def _last_end(text: bytes) -> int:

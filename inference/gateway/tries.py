@@ -47,7 +47,7 @@ class Tries:
         if miss.lost and endpoint.manner.keeps_alive and not self.fresh:
             self._same, self.fresh = endpoint, True  # it may have been closed while it lay idle
             return
-        if self.usage and miss.answer and b"stream_options" in miss.answer.body:
+        if miss.usage:
             self._same, self.usage = endpoint, False
             return
         self.fresh = False
