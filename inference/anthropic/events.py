@@ -13,6 +13,7 @@ from inference.anthropic.answers import arguments
 from inference.anthropic.endings import finish_reason, refusal, usage_of
 from inference.anthropic.errors import ErrorAnswer, stream_error
 from inference.anthropic.wire import (
+    READ,
     Block,
     BlockDelta,
     BlockStart,
@@ -51,6 +52,8 @@ class Translator:
         """Which block is which tool call."""
         self._unargued: set[int] = set()
         """Blocks of calls that were given no arguments so far."""
+        self._passed_over: set[int] = set()
+        """Blocks of types that OpenAI has no place for."""
         self._takers: dict[str, Callable[[Found], list[bytes]]] = {
             "message_start": self._begin,
             "content_block_start": self._begin_block,
@@ -93,15 +96,20 @@ class Translator:
 
     def _begin_block(self, found: Found) -> list[bytes]:
         start = BlockStart.model_validate(found)
+        if start.content_block.type not in READ:
+            self._passed_over.add(start.index)
+            return []
         if start.content_block.type == "tool_use":
             return [self._call(start.index, start.content_block)]
         return self._say(start.content_block.text, start.content_block.thinking)
 
     def _go_on(self, found: Found) -> list[bytes]:
         event = BlockDelta.model_validate(found)
-        piece = event.delta.partial_json
-        if piece and event.index in self._calls:
-            return [self._argue(event.index, piece)]
+        if event.index in self._passed_over:
+            return []
+        if event.index in self._calls:
+            piece = event.delta.partial_json
+            return [self._argue(event.index, piece)] if piece else []
         return self._say(event.delta.text, event.delta.thinking)
 
     def _end_block(self, found: Found) -> list[bytes]:

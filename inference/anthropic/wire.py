@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-_READ = frozenset({"text", "thinking", "tool_use"})
+READ = frozenset({"text", "thinking", "tool_use"})
 """Types of blocks that OpenAI has a place for."""
 
 
@@ -46,7 +46,7 @@ class Block(BaseModel, frozen=True):
     @classmethod
     def _of_a_type_that_is_read(cls, found: Any) -> Any:
         """Of a block that is passed over nothing is looked at, so nothing in it can be wrong."""
-        passed_over = isinstance(found, dict) and found.get("type") not in _READ
+        passed_over = isinstance(found, dict) and found.get("type") not in READ
         return {"type": str(found.get("type"))} if passed_over else found
 
 
