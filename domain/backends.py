@@ -35,6 +35,8 @@ class Manner:
     keeps_alive: bool = False
     """Whether a connection can be used again. llama.cpp says so and closes it nevertheless."""
     tier: Tier = Tier.CPU
+    sampling: bool = True
+    """Whether its models take a temperature; for Anthropic's way of talking alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Backend:
     capacity: int = 16
     """Requests it answers at once without making any of them wait."""
     tier: Tier = Tier.EXTERNAL
+    sampling: bool = True
+    """As in `Manner`."""
 
     @property
     def manner(self) -> Manner:
@@ -59,4 +63,4 @@ class Backend:
             "anthropic" if self.kind == "anthropic" else "openai"
         )
         alive = self.kind != "llamacpp"
-        return Manner(speaks, self.key, self.models, alive, self.tier)
+        return Manner(speaks, self.key, self.models, alive, self.tier, self.sampling)

@@ -38,6 +38,10 @@ class BackendSettings(Section):
     """Where it stands in the default order of a route; default: `cloud` for Anthropic, `external`
     for others."""
 
+    sampling: bool = True
+    """For Anthropic: whether its models take a temperature; newer ones refuse it, and then it has
+    to be left out."""
+
     @model_validator(mode="after")
     def _one_key(self) -> BackendSettings:
         if self.key_file is not None and self.key_env is not None:

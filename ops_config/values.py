@@ -72,7 +72,7 @@ def ways(settings: Settings, read: Callable[[BackendSettings, str], SecretStr | 
 def _backend(name: str, said: BackendSettings, key: SecretStr | None) -> Backend:
     tier = Tier[(said.tier or ("cloud" if said.kind == "anthropic" else "external")).upper()]
     models = tuple(said.models.items())
-    return Backend(name, said.kind, said.url, key, models, said.capacity, tier)
+    return Backend(name, said.kind, said.url, key, models, said.capacity, tier, said.sampling)
 
 
 def _route(name: str, said: RouteSettings) -> Route:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -18,10 +19,12 @@ from inference.gateway.misses import CutOff, Missed, Whole, in_words, turned_dow
 from inference.gateway.streams import Stream, StreamError, usage_of
 from inference.gateway.tally import Tally
 from inference.gateway.upstreams import Upstreams, passed_on, read_whole
-from inference.gateway.wires import wire_of
+from inference.gateway.wires import Translate, wire_of
 from inference.goals import Goal
 from inference.patience import Patience
 from inference.router import Router, model_there
+
+Feed = Callable[[bytes], bytes]
 
 FAREWELL = 1.0
 """Seconds a connection gets to end after the last event of a stream, so that it can be kept."""
@@ -69,17 +72,19 @@ class Attempt:
         """
         patience = Patience(self.timeouts.first_byte)
         stream = Stream(strip_usage=not self.asked.wants_usage)
+        translate = wire_of(self.endpoint).translate(self.tally.created)
+        feed = partial(_feed, stream, translate)
         with self._leased(patience), in_words(patience, lambda: stream.begun):
             async with patience, self._post() as response:
-                opening = await self._beginning(response, stream)
+                opening = await self._beginning(response, stream, feed)
                 patience.pause()
-                yield Opening(passed_on(response))
+                yield Opening({**passed_on(response), "Content-Type": "text/event-stream"})
                 yield opening
                 patience.resume()
                 while not stream.ended:
                     patience.heard(self.timeouts.idle)
                     received = await response.content.readany()
-                    block = self._feed(stream, received)
+                    block = feed(received)
                     self.tally.counts(stream.usage, stream.pieces)
                     if block:
                         patience.pause()
@@ -94,7 +99,9 @@ class Attempt:
         if not stream.finished:
             raise CutOff("it ended too early", Fault.CUT_OFF)
 
-    async def _beginning(self, response: aiohttp.ClientResponse, stream: Stream) -> bytes:
+    async def _beginning(
+        self, response: aiohttp.ClientResponse, stream: Stream, feed: Feed
+    ) -> bytes:
         """What came until there was content."""
         if response.status != 200:
             answer = await self._read(response)
@@ -105,7 +112,7 @@ class Attempt:
         try:
             while not stream.begun and not stream.ended:
                 received = await response.content.readany()
-                held += self._feed(stream, received)
+                held += feed(received)
                 if not received and not stream.begun:
                     raise Missed("it ended the stream before it said anything", Fault.FAILED)
         except StreamError as error:
@@ -120,9 +127,6 @@ class Attempt:
         added = self.usage and self.asked.counts_on_request and not self.asked.wants_usage
         return added and answer.status in (400, 422) and b"stream_options" in answer.body
 
-    def _feed(self, stream: Stream, received: bytes) -> bytes:
-        return stream.feed(received) if received else stream.rest()
-
     def _answered(self) -> None:
         self.router.health.answered(self.endpoint)
         self.tally.begins()
@@ -136,7 +140,7 @@ class Attempt:
 
     async def _read(self, response: aiohttp.ClientResponse) -> Whole:
         answer = Whole(response.status, await read_whole(response), passed_on(response))
-        return wire_of(self.endpoint).whole(answer)
+        return wire_of(self.endpoint).whole(answer, self.tally.created)
 
     @contextmanager
     def _leased(self, patience: Patience) -> Iterator[None]:
@@ -147,6 +151,13 @@ class Attempt:
                 raise Missed(error.summary, Fault.BUSY) from error
             self.tally.asks(self.endpoint)
             yield
+
+
+def _feed(stream: Stream, translate: Translate | None, received: bytes) -> bytes:
+    """The next bytes of a stream, or its end -> those that may be sent on."""
+    if not received:
+        return stream.rest()
+    return stream.feed(translate(received) if translate else received)
 
 
 async def _ended(response: aiohttp.ClientResponse) -> None:

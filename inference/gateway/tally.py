@@ -40,6 +40,11 @@ class Tally:
         """Who answers, or was asked last."""
         self.attempts = 0
 
+    @property
+    def created(self) -> int:
+        """When it came in, in whole seconds since 1970."""
+        return int(self._at.timestamp())
+
     def asks(self, endpoint: Endpoint) -> None:
         """One more is asked."""
         self.endpoint = endpoint
