@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from bot import __version__
+from bot.accounting import Accounting
 from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.health import Pulse
@@ -37,11 +38,12 @@ async def serve(
     clock = SystemClock()
     state = await state_of(settings, clock)
     pulse = Pulse(state.flaw, clock, state.waiting)
+    accounting = Accounting.open(clock)
 
     async def act(store: Store) -> None:
         pulse.begin()
         try:
-            await _act(settings, discretion, store, pulse, stop, opened)
+            await _act(settings, discretion, store, pulse, accounting, stop, opened)
         except BaseException:
             opened.clear()
             raise
@@ -61,13 +63,14 @@ async def _act(
     discretion: Discretion,
     store: Store,
     pulse: Pulse,
+    accounting: Accounting,
     stop: asyncio.Event,
     opened: asyncio.Event,
 ) -> None:
-    async with open_house(settings, discretion, store, pulse) as house:
+    async with open_house(settings, discretion, store, pulse, accounting) as house:
         opened.set()
         await house.worker.resume()
-        async with _running(house) as tasks:
+        async with _running(house, accounting.ledger.run(store)) as tasks:
             stopping = asyncio.create_task(stop.wait(), name="stop")
             await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
@@ -79,7 +82,9 @@ async def _act(
 
 
 @asynccontextmanager
-async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _running(
+    house: House, ledger: Coroutine[Any, Any, None]
+) -> AsyncIterator[list[asyncio.Task[None]]]:
     """The loops that may not end: one that does takes the others, and the process, with it."""
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "session": house.session.run(),
@@ -92,6 +97,7 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "expiring": house.expiring.run(),
         "withdrawals": house.withdrawals.run(),
         "watch": house.watch.run(),
+        "ledger": ledger,
     }
     passing: dict[str, Coroutine[Any, Any, None]] = {
         "vouching": house.vouching.run(house.session.caught_up),

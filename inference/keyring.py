@@ -50,7 +50,7 @@ class Keyring:
     ) -> None:
         self.tariff = tariff or Tariff()
         """What tokens cost."""
-        self._now = now or partial(datetime.now, UTC)
+        self.now = now or partial(datetime.now, UTC)
         self._keys: dict[str, Key] = {}
         self._by_digest: dict[str, Key] = {}
         self._meters: dict[str, tuple[_Meter, ...]] = {}
@@ -78,7 +78,7 @@ class Keyring:
 
     def put(self, key: Key) -> None:
         """Take a key in, or what has become of one."""
-        now, before = self._now(), self._keys.get(key.id)
+        now, before = self.now(), self._keys.get(key.id)
         if before is not None:
             del self._by_digest[before.digest]
         self._keys[key.id] = self._by_digest[key.digest] = key
@@ -103,7 +103,7 @@ class Keyring:
             raise NotAuthenticated("there is no such API key", hint=_ASK)
         if key.revoked_at is not None:
             raise NotAuthenticated(f"the API key {key.id} was revoked", hint=_ASK)
-        if key.has_expired(self._now()):
+        if key.has_expired(self.now()):
             raise NotAuthenticated(f"the API key {key.id} has expired", hint=_ASK)
         return key
 
@@ -119,7 +119,7 @@ class Keyring:
                 f"the API key {key.id} may not ask `{model[:100]}`",
                 hint=f"it may ask {', '.join(key.models)}",
             )
-        now = self._now()
+        now = self.now()
         concerned = [each for each in self._current(key.id, now) if each.quota.concerns(model)]
         used_up = [each for each in concerned if each.is_used_up]
         if used_up:
@@ -136,7 +136,7 @@ class Keyring:
 
     def used(self, name: str) -> tuple[tuple[Quota, int], ...]:
         """(quota, how much of it was used in its window of now) for each quota of a key."""
-        return tuple((each.quota, each.used) for each in self._current(name, self._now()))
+        return tuple((each.quota, each.used) for each in self._current(name, self.now()))
 
     def _current(self, name: str, now: datetime) -> tuple[_Meter, ...]:
         meters = self._meters.get(name, ())
@@ -148,7 +148,7 @@ class Keyring:
         """Add to the windows of now; of what was used at some earlier moment, to those of now that
         it lies in."""
         used = {Unit.REQUESTS: sums.requests, Unit.TOKENS: sums.tokens, Unit.MONEY: sums.money}
-        for each in self._current(name, self._now()):
+        for each in self._current(name, self.now()):
             if each.quota.concerns(model) and (at is None or at >= each.begin):
                 each.used += used[each.quota.unit]
 
