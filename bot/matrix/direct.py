@@ -120,12 +120,10 @@ class Direct:
         return made
 
     async def _met(self, room: str, person: str, report: Report) -> None:
-        """Wait until the person is there and our own sync has told us so: what is encrypted before
-        that, they may never read."""
+        """Wait until the person is there and our own sync has shown us the room: what is encrypted
+        before that, they may never read."""
         waited = 0.0
-        while not await self._tried(lambda: self._is_in(room, person)) or not self._has_seen(
-            room, person
-        ):
+        while not (await self._tried(lambda: self._is_in(room, person)) and self._knows(room)):
             if waited >= COME_WITHIN:
                 raise Refused(
                     f"{person} did not come into the direct room {room} within "
@@ -135,6 +133,8 @@ class Direct:
             report(Progress("waiting until you accept my invitation to a room of our own"))
             await self._clock.sleep(LOOK_EVERY)
             waited += LOOK_EVERY
+        # the homeserver has it that they are there, and a sync may not have told yet: ask anew
+        self._api.client.rooms[room].members_synced = False
 
     async def _is_in(self, room: str, person: str) -> bool:
         event = await self._api.state(room, "m.room.member", person)
@@ -146,9 +146,8 @@ class Direct:
             )
         return bool(membership == "join")
 
-    def _has_seen(self, room: str, person: str) -> bool:
-        known = self._api.client.rooms.get(room)
-        return bool(known and known.encrypted and person in known.users)
+    def _knows(self, room: str) -> bool:
+        return self._api.knows(room) and self._api.encrypted(room)
 
     async def _listed(self) -> dict[str, list[str]]:
         """Person -> rooms, as the account notes them down for all its devices."""
