@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from domain.quotas import Per
 from domain.tariffs import Tariff, tokens_of
 from domain.usage import Served
+
+HOUR = 3600
+"""Seconds."""
 
 
 class Account(NamedTuple):
@@ -56,8 +58,9 @@ class Sums:
 
 def account_of(served: Served) -> Account:
     """Where a request belongs."""
-    ended = served.at.astimezone(UTC) + timedelta(seconds=served.seconds)
-    return Account(Per.HOUR.begin(ended), served.key or "", served.model, served.backend)
+    ended = served.at.timestamp() + served.seconds
+    hour = datetime.fromtimestamp(ended // HOUR * HOUR, UTC)
+    return Account(hour, served.key or "", served.model, served.backend)
 
 
 def sums_of(served: Served, tariff: Tariff) -> Sums:

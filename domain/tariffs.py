@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
 from domain.quotas import BILLION
 from domain.usage import Served
 
 PER_MILLION = 10**6
+
+_FINE = 10**9
+"""Parts of a billionth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,20 @@ class Tariff:
 
     def cost(self, served: Served) -> int:
         """What a request comes to, in whole billionths of the currency, rounded half to even."""
-        rate = self.rates.get(served.backend) or self.rates.get(served.model)
-        if rate is None:
+        each = self._each.get(served.backend) or self._each.get(served.model)
+        if each is None:
             return 0
         prompt, completion = tokens_of(served)
-        exact = prompt * rate.prompt + completion * rate.completion
-        return int((exact * BILLION / PER_MILLION).to_integral_value())
+        whole, rest = divmod(prompt * each[0] + completion * each[1], _FINE)
+        return whole + (rest * 2 > _FINE or (rest * 2 == _FINE and whole % 2))
+
+    @cached_property
+    def _each(self) -> Mapping[str, tuple[int, int]]:
+        """What one token costs each way, in whole parts so fine that nothing is rounded: this is
+        asked for each request."""
+        factor = BILLION // PER_MILLION * _FINE
+        rates = self.rates.items()
+        return {n: (int(r.prompt * factor), int(r.completion * factor)) for n, r in rates}
 
 
 def tokens_of(served: Served) -> tuple[int, int]:

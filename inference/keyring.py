@@ -29,13 +29,18 @@ class _Meter:
 
     quota: Quota
     begin: datetime
+    end: datetime
     used: int = 0
+
+    @classmethod
+    def of(cls, quota: Quota, now: datetime) -> _Meter:
+        """An empty one."""
+        return cls(quota, quota.per.begin(now), quota.per.end(now))
 
     def turn(self, now: datetime) -> None:
         """Start anew if it is time. A clock that is put back gives nothing back."""
-        begin = self.quota.per.begin(now)
-        if begin > self.begin:
-            self.begin, self.used = begin, 0
+        if now >= self.end:
+            self.begin, self.end, self.used = self.quota.per.begin(now), self.quota.per.end(now), 0
 
     @property
     def is_used_up(self) -> bool:
@@ -83,7 +88,7 @@ class Keyring:
             del self._by_digest[before.digest]
         self._keys[key.id] = self._by_digest[key.digest] = key
         if before is None or before.quotas != key.quotas:
-            self._meters[key.id] = tuple(_Meter(q, q.per.begin(now)) for q in key.quotas)
+            self._meters[key.id] = tuple(_Meter.of(quota, now) for quota in key.quotas)
 
     def revoke(self, name: str, by: str, at: datetime) -> None:
         """A key opens nothing any more, from the next request on."""
@@ -123,7 +128,7 @@ class Keyring:
         concerned = [each for each in self._current(key.id, now) if each.quota.concerns(model)]
         used_up = [each for each in concerned if each.is_used_up]
         if used_up:
-            raise _refusal(key, max(used_up, key=lambda each: each.quota.per.end(each.begin)), now)
+            raise _refusal(key, max(used_up, key=lambda each: each.end), now)
         for each in concerned:
             each.used += each.quota.unit is Unit.REQUESTS
 
@@ -131,8 +136,7 @@ class Keyring:
         """Count what a request used, in the windows of now. Its place was counted when it was let
         in. Never raises; a key that is gone is passed over."""
         if served.key is not None:
-            sums = replace(sums_of(served, self.tariff), requests=0)
-            self._count(served.key, served.model, sums)
+            self._count(served.key, served.model, sums_of(served, self.tariff))
 
     def used(self, name: str) -> tuple[tuple[Quota, int], ...]:
         """(quota, how much of it was used in its window of now) for each quota of a key."""
@@ -146,16 +150,22 @@ class Keyring:
 
     def _count(self, name: str, model: str, sums: Sums, at: datetime | None = None) -> None:
         """Add to the windows of now; of what was used at some earlier moment, to those of now that
-        it lies in."""
-        used = {Unit.REQUESTS: sums.requests, Unit.TOKENS: sums.tokens, Unit.MONEY: sums.money}
+        it lies in, the requests included."""
         for each in self._current(name, self.now()):
-            if each.quota.concerns(model) and (at is None or at >= each.begin):
-                each.used += used[each.quota.unit]
+            if not each.quota.concerns(model) or (at is not None and at < each.begin):
+                continue
+            match each.quota.unit:
+                case Unit.TOKENS:
+                    each.used += sums.tokens
+                case Unit.MONEY:
+                    each.used += sums.money
+                case Unit.REQUESTS if at is not None:
+                    each.used += sums.requests
 
 
 def _refusal(key: Key, meter: _Meter, now: datetime) -> QuotaUsedUp:
     quota = meter.quota
-    anew = quota.per.end(meter.begin)
+    anew = meter.end
     wait = max(1, math.ceil((anew - now).total_seconds()))
     amount = told(quota.amount) if quota.unit is Unit.MONEY else f"{quota.amount:,}"
     what = quota.currency or str(quota.unit)

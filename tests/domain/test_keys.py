@@ -108,6 +108,15 @@ def test_who_answers_sets_the_price_and_what_was_asked_for_where_that_has_none()
     assert TARIFF.cost(replace(SERVED, backend="qwen", model="qwen")) == 0
 
 
+@pytest.mark.parametrize(
+    ("price", "tokens", "billionths"),
+    [("0.15", 1, 150), ("0.0005", 1, 0), ("0.0005", 2, 1), ("0.0005", 3, 2), ("0.0006", 1, 1)],
+)
+def test_less_than_a_billionth_is_rounded_half_to_even(price, tokens, billionths):
+    tariff = Tariff({"claude": Rate(Decimal(price), Decimal(0))})
+    assert tariff.cost(replace(SERVED, prompt_tokens=tokens)) == billionths
+
+
 @given(st.integers() | st.none(), st.integers() | st.none())
 def test_whatever_a_backend_says_of_tokens_comes_to_a_sum_that_can_be_kept(prompt, completion):
     served = replace(SERVED, prompt_tokens=prompt, completion_tokens=completion, estimated=True)
