@@ -117,11 +117,11 @@ def _handed(made: Key, deps: Deps) -> Reply:
     lines = [" · ".join(notes)]
     if any(each.unit is Unit.MONEY for each in made.quotas) and not deps.keyring.tariff.rates:
         lines.append("Note: nothing has a price here, so its quota of money is never used up.")
-    return Reply.done(
+    told_first = (
         f"✓ API key {made.id} for {made.owner} is made; {made.created_by} has it as a file in a "
-        "room of our own",
-        *(_plain(line) for line in lines),
+        "room of our own"
     )
+    return Reply.done(*map(_plain, (told_first, *lines)))
 
 
 def _words(made: Key) -> str:

@@ -1,5 +1,6 @@
 """How much in how long: as people type it, and when it starts anew."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.quotas import BILLION, MOST, Per, Quota, Unit, fits, read_pattern, read_quota, told
+from domain.subjects import glob
 
 MOMENTS = st.integers(946_684_800_000, 4_102_444_800_000).map(
     lambda milliseconds: datetime.fromtimestamp(milliseconds / 1000, UTC)
@@ -118,6 +120,15 @@ def test_every_moment_lies_in_one_window_and_the_next_begins_where_it_ends(momen
 )
 def test_in_a_pattern_only_the_star_means_something_else(pattern, model, yes):
     assert fits(pattern, model) is yes
+
+
+@given(st.text("ab*", max_size=8), st.text("ab\n", max_size=12))
+def test_a_pattern_fits_what_a_regular_expression_of_it_does(pattern, model):
+    assert fits(pattern, model) is (re.fullmatch(glob(pattern), model, re.DOTALL) is not None)
+
+
+def test_no_pattern_takes_long_whatever_it_is_held_against():
+    assert not fits("a*" * 50 + "b", "a" * 100_000)  # as a regular expression: for ever
 
 
 @pytest.mark.parametrize("text", ["", "-x", "a b", "a\n", "a,b", "x" * 101, "[a]", "é"])
