@@ -287,6 +287,9 @@ def test_however_requests_come_and_end_none_is_lost_and_nothing_is_less_than_not
     ring.put(one)
     window, admitted, tokens, of_b, money = Per.MINUTE.begin(BEGIN), 0, 0, 0, 0
     for event in events:
+        if event[0] == "pass":
+            now.passes(seconds=event[1])
+            continue
         if Per.MINUTE.begin(now()) > window:
             window, admitted, tokens, of_b = Per.MINUTE.begin(now()), 0, 0, 0
         match event:
@@ -300,9 +303,6 @@ def test_however_requests_come_and_end_none_is_lost_and_nothing_is_less_than_not
             case ("spend", model, amount):
                 ring.spent(served(amount, model=model))
                 tokens, money = tokens + amount, money + amount * 1000
-            case ("pass", seconds):
-                now.passes(seconds=seconds)
-                continue
         assert [used for _, used in ring.used(one.id)] == [admitted, tokens, of_b, money]
 
 
