@@ -22,8 +22,11 @@ from domain.usage import Fault, Served
 from fleet.ledger import LAST_ATTEMPTS, Ledger
 from fleet.store.database import Store
 from fleet.store.impatience import NotKept
+from fleet.store.tenure import StateLost
 from fleet.store.usage import REMEMBERED, Batch
+from tests.postgres import opened
 
+from .test_lease import cut_off
 from .world import Time, until
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -340,3 +343,23 @@ async def test_what_one_state_did_not_take_is_written_to_the_next(store, ledger,
     assert await ledger.write(another)
     assert (await written(another))[ACCOUNT].requests == 1
     await another.aclose()
+
+
+async def test_a_server_that_goes_away_takes_nothing_with_it(postgres, ledger):
+    """The connection breaks, perhaps within a commit; the house is built anew on another one."""
+    url = await postgres.fresh()
+    gone = await opened(url)
+    ledger.note(served())
+    assert await ledger.write(gone)
+    await cut_off(postgres, url)
+    ledger.note(served())
+    with pytest.raises(StateLost, match="broke"):
+        await gone.guarding(ledger.run(gone))
+    ledger.note(served())
+    assert ledger.unwritten[ACCOUNT].requests == 2
+    await gone.aclose()
+    back = await opened(url)
+    assert await ledger.write(back)
+    assert await ledger.write(back)
+    assert (await written(back))[ACCOUNT].requests == 3
+    await back.aclose()
