@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.accounts import Sums
 from domain.clock import Clock
 from domain.quotas import Per
 from domain.tariffs import Tariff
@@ -28,12 +29,15 @@ class Accounting:
     async def load(self, store: Store) -> None:
         """Take in the keys there are, and what was used of them in windows that go on.
 
-        To be done before anything listens. What an earlier state did not take is written first.
+        To be done before anything listens. What an earlier state did not take is written first, or
+        counted as it is.
         """
         await self.ledger.write(store)
         async with store.transaction() as tx:
             keys = await tx.keys.all()
             used = await tx.usage.since(Per.MONTH.begin(self.keyring.now()))
+        for account, sums in self.ledger.unwritten.items():
+            used[account] = used.get(account, Sums()) + sums
         self.keyring.replace(keys, used)
 
     def served(self, served: Served) -> None:

@@ -14,6 +14,7 @@ from bot.accounting import Accounting
 from domain.errors import NotAuthenticated, QuotaUsedUp, Refused
 from domain.quotas import BILLION
 from domain.tariffs import Rate, Tariff
+from fleet.store.impatience import NotKept
 from fleet.store.keys import Keys
 from fleet.store.tables import metadata, operations
 from tests.fleet.test_ledger import served
@@ -281,15 +282,24 @@ async def test_what_was_used_is_still_used_after_a_restart(office, post, world, 
     assert not again.ledger.unwritten
 
 
+@pytest.mark.parametrize("takes", [True, False])
 async def test_what_an_earlier_state_did_not_take_is_counted_when_keys_are_loaded(
-    office, post, world, accounting
+    office, post, world, accounting, monkeypatch, takes
 ):
     await create(office, "ci --quota tokens=100/day")
     key = bearer(accounting, post.secret)
     accounting.ledger.note(served(100, key=key.id, at=world.clock.now()))
-    await accounting.load(world.store)
+    with monkeypatch.context() as patch:
+        if not takes:
+            patch.setattr(world.store, "attempt", refusing)
+        await accounting.load(world.store)
+    assert bool(accounting.ledger.unwritten) is not takes
     with pytest.raises(QuotaUsedUp):
         accounting.keyring.admit(key, "chat")
+
+
+def refusing():
+    raise NotKept("database is locked")
 
 
 # What was used
