@@ -14,6 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from bot import __version__
+from bot.accounting import Accounting
 from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.health import Pulse
@@ -26,6 +27,7 @@ from bot.matrix.answers import RateLimited
 from bot.matrix.api import MatrixApi
 from bot.matrix.crypto.recovery_key import RecoveryKey
 from bot.matrix.crypto.vouching import Vouching
+from bot.matrix.direct import Direct
 from bot.matrix.doorkeeper import Doorkeeper
 from bot.matrix.entering import Entrance, resolve
 from bot.matrix.login import log_in
@@ -100,7 +102,11 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, discretion: Discretion, store: Store, pulse: Pulse
+    settings: Settings,
+    discretion: Discretion,
+    store: Store,
+    pulse: Pulse,
+    accounting: Accounting,
 ) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
@@ -119,6 +125,8 @@ async def open_house(
         for deployer in deployers.values():
             stack.push_async_callback(deployer.aclose)
         endpoints, cancellations = Endpoints(), Cancellations()
+        await accounting.load(store)  # before anything listens
+        stack.push_async_callback(accounting.ledger.aclose, store)
         outbox = Outbox(api, store, clock, listens=settings.state.shared)
         fleet = Fleet(
             store, deployers, endpoints, cancellations, prober.measure, clock, prices(settings)
@@ -126,7 +134,7 @@ async def open_house(
         ways, rng = ways_to_models(settings, discretion), random.Random()  # noqa: S311
         gateway = await stack.enter_async_context(open_gateway(endpoints, ways, clock, rng))
         await fleet.recall()
-        models = Models(gateway.relay, clock)
+        models = Models(gateway.relay, clock, [accounting.served])
         deps = Deps(
             fleet,
             models,
@@ -140,6 +148,8 @@ async def open_house(
             __version__,
             matrix.prefix,
             masked=discretion.masked,
+            keyring=accounting.keyring,
+            courier=Direct(api, discretion, clock),
         )
         words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)
         watch = Watch(store, deployers, lambda: fleet.survey.claims, words, say, clock)

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from bot import __version__
+from bot.accounting import Accounting
 from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.health import Pulse
@@ -38,11 +39,12 @@ async def serve(
     clock = SystemClock()
     state = await state_of(settings, clock)
     pulse = Pulse(state.flaw, clock, state.waiting)
+    accounting = Accounting.open(clock)
 
     async def act(store: Store) -> None:
         pulse.begin()
         try:
-            await _act(settings, discretion, store, pulse, stop, opened)
+            await _act(settings, discretion, store, pulse, accounting, stop, opened)
         except BaseException:
             opened.clear()
             raise
@@ -62,15 +64,16 @@ async def _act(
     discretion: Discretion,
     store: Store,
     pulse: Pulse,
+    accounting: Accounting,
     stop: asyncio.Event,
     opened: asyncio.Event,
 ) -> None:
-    async with open_house(settings, discretion, store, pulse) as house:
+    async with open_house(settings, discretion, store, pulse, accounting) as house:
         opened.set()
         await house.worker.resume()
-        async with _running(house) as tasks:
+        async with _running(house, accounting.ledger.run(store)) as tasks:
             stopping = asyncio.create_task(stop.wait(), name="stop")
-            async with _answering(house, settings.gateway):
+            async with _answering(house, accounting, settings.gateway):
                 await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if stop.is_set():
@@ -81,19 +84,23 @@ async def _act(
 
 
 @asynccontextmanager
-async def _answering(house: House, said: GatewaySettings) -> AsyncIterator[None]:
+async def _answering(
+    house: House, accounting: Accounting, said: GatewaySettings
+) -> AsyncIterator[None]:
     """The gateway, where it is to listen. At the end answers under way get time to finish."""
     if said.listen is None:
         yield
         return
     from bot.gateway import door  # a web server takes 50 ms to import
 
-    async with door(house, said):
+    async with door(house.gateway, accounting, said):
         yield
 
 
 @asynccontextmanager
-async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _running(
+    house: House, ledger: Coroutine[Any, Any, None]
+) -> AsyncIterator[list[asyncio.Task[None]]]:
     """The loops that may not end: one that does takes the others, and the process, with it."""
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "session": house.session.run(),
@@ -107,6 +114,7 @@ async def _running(house: House) -> AsyncIterator[list[asyncio.Task[None]]]:
         "withdrawals": house.withdrawals.run(),
         "watch": house.watch.run(),
         "probing": house.gateway.probing.run(),
+        "ledger": ledger,
     }
     passing: dict[str, Coroutine[Any, Any, None]] = {
         "vouching": house.vouching.run(house.session.caught_up),

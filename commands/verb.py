@@ -11,6 +11,7 @@ import click
 
 from commands.access import Permit
 from commands.conversation import Conversations
+from commands.courier import Courier, NoCourier
 from commands.replies import Block, Reply
 from commands.rooms import RoomBook
 from domain.clock import Clock
@@ -23,6 +24,7 @@ from fleet.decisions import Decisions
 from fleet.fleet import Fleet
 from fleet.store.database import Store
 from inference.asking import Models
+from inference.keyring import Keyring
 
 
 class Voice(Protocol):
@@ -53,6 +55,8 @@ class Deps:
     conversations: Conversations = field(default_factory=Conversations)
     masked: Callable[[str], str] = str
     """What is kept passes it: a text without the secrets in it."""
+    keyring: Keyring = field(default_factory=Keyring)
+    courier: Courier = field(default_factory=NoCourier)
 
 
 R = TypeVar("R")

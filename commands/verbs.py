@@ -12,6 +12,7 @@ from commands import (
     history,
     infer,
     keep,
+    key,
     lock,
     logs,
     ops,
@@ -19,6 +20,7 @@ from commands import (
     status,
     stop,
     targets,
+    usage,
     where,
 )
 from commands.apply import apply_verb
@@ -50,6 +52,8 @@ def all_verbs() -> Mapping[str, AnyVerb]:
         approve.APPROVE,
         approve.DENY,
         audit.VERB,
+        key.VERB,
+        usage.VERB,
         targets.VERB,
         where.VERB,
         about.PING,

@@ -32,6 +32,19 @@ class NotPermitted(RequestError):
     """The person may not do that here."""
 
 
+class NotAuthenticated(RequestError):
+    """Who asks proves nothing: no key, or none that opens anything. A web page says 401."""
+
+
+class QuotaUsedUp(OpsError):
+    """So much was allowed, and that much was used. A web page says 429."""
+
+    def __init__(self, summary: str, retry_after: int, hint: str = "") -> None:
+        super().__init__(summary, hint)
+        self.retry_after = retry_after
+        """Whole seconds until it starts anew, at least one."""
+
+
 class Undecided(OpsError):
     """Whether the person may do that cannot be told now; asking again may help."""
 

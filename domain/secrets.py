@@ -69,6 +69,12 @@ SHAPES = (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
     ),
     Shape("a GitHub token", r"github_pat_", r"[A-Za-z0-9_]{50,}", ("github_pat_",)),
+    Shape(
+        "an API key of the gateway",
+        rf"{_NOT_BEFORE}gantry-",
+        r"(?=[a-z0-9_-]{0,42}[A-Z])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])",  # no name has capitals
+        ("gantry-",),
+    ),
     Shape("a GitLab token", r"glpat-", r"[A-Za-z0-9_-]{20,}", ("glpat-",)),
     Shape(
         "an API key of a model provider",

@@ -218,16 +218,18 @@ class MatrixApi:
         (await self.request("PUT", path, {"reason": why} if why else {})).expected()
 
     async def upload(
-        self, data: bytes, name: str, mimetype: str, *, encrypt: bool
+        self, data: bytes, name: str, mimetype: str, *, encrypt: bool, secret: bool = False
     ) -> dict[str, Any]:
-        """Put a file on the homeserver, the secrets in text masked. Returns what a message that
-        offers it says of it.
+        """Put a file on the homeserver, the secrets in text masked unless it is `secret`: that
+        hands one over. Returns what a message that offers it says of it.
 
         Encrypted, the homeserver carries what it cannot read: the key is in the message. Raises
         as `send` does.
         """
         keys: dict[str, Any] = {}
-        data, name = discreet_file(data, mimetype, self._discretion), self._discretion.masked(name)
+        name = self._discretion.masked(name)
+        if not secret:
+            data = discreet_file(data, mimetype, self._discretion)
 
         async def put() -> Any:
             async with asyncio.timeout(UPLOAD_TIMEOUT):

@@ -24,7 +24,9 @@ from fleet.store.decisions import DecisionRecords
 from fleet.store.expiries import Expiries
 from fleet.store.files import Files
 from fleet.store.identities import Identities
+from fleet.store.impatience import impatient, state_errors
 from fleet.store.incidents import Incidents
+from fleet.store.keys import Keys
 from fleet.store.leaks import Leaks
 from fleet.store.locks import Locks
 from fleet.store.messages import Messages
@@ -37,13 +39,14 @@ from fleet.store.starts import Starts
 from fleet.store.steady import finished
 from fleet.store.tenure import Tenure
 from fleet.store.turns import Turns
+from fleet.store.usage import Usage
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 T = TypeVar("T")
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -67,6 +70,8 @@ class Transaction:
     leaks: Leaks
     starts: Starts
     incidents: Incidents
+    keys: Keys
+    usage: Usage
 
     @classmethod
     def over(
@@ -90,6 +95,8 @@ class Transaction:
             Leaks(connection),
             Starts(connection),
             Incidents(connection),
+            Keys(connection),
+            Usage(connection),
         )
 
 
@@ -171,6 +178,14 @@ class Store:
         if self.mirror is not None:
             for message in tx.audit.mirrored:
                 self.mirror.deliver(message)
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[Transaction]:
+        """A transaction for who can try again: it waits for no lock of another program's, and
+        raises NotKept for whatever a database may raise."""
+        with state_errors():
+            async with self.transaction() as tx, impatient(self._connection):
+                yield tx
 
     async def guarding(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work for as long as this bot may write; a SQLite file is its own to the end.

@@ -238,3 +238,43 @@ incidents = sa.Table(
     sa.Column("at", Moment, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
 )
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("operation", sa.String, nullable=False, unique=True),
+    sa.Column("owner_kind", sa.String, nullable=False),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False, unique=True),
+    sa.Column("models", sa.JSON, nullable=False),
+    sa.Column("quotas", sa.JSON, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_by", sa.String, nullable=False),
+    sa.Column("expires_at", Moment, nullable=True),
+    sa.Column("revoked_at", Moment, nullable=True),
+    sa.Column("revoked_by", sa.String, nullable=True),
+)
+
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("hour", Moment, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("backend", sa.String, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("estimated_tokens", sa.BigInteger, nullable=False),
+    sa.Column("money", sa.BigInteger, nullable=False),
+)
+
+usage_batches = sa.Table(
+    "usage_batches",
+    metadata,
+    sa.Column("writer", sa.String, primary_key=True),
+    sa.Column("batch", sa.String, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)

@@ -4,38 +4,47 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from domain.errors import OpsError
 from inference.gateway.tally import Caller
-
-
-class TurnedAway(OpsError):
-    """Whoever asks may not, or not now."""
-
-    def __init__(
-        self, summary: str, hint: str, status: int, retry_after: int | None = None
-    ) -> None:
-        super().__init__(summary, hint)
-        self.status = status
-        """401 for no key that is known, 403 for a model it is not for, 429 for a quota."""
-        self.retry_after = retry_after
-        """Seconds after which it makes sense to ask again."""
+from inference.keyring import Keyring
 
 
 class Admission(Protocol):
     """Decides from memory: nothing is looked up while somebody waits."""
 
     def caller(self, authorization: str | None) -> Caller:
-        """Who shows that `Authorization` header. Raises TurnedAway."""
-        ...
-
-    def admit(self, caller: Caller, model: str) -> None:
-        """Count one more request for a model, by its name as it was asked for and for a backend
-        that was pinned. Raises TurnedAway."""
+        """Who shows that `Authorization` header. Raises NotAuthenticated."""
         ...
 
     def may(self, caller: Caller, model: str) -> bool:
         """Whether a name is for the caller at all."""
         ...
+
+    def admit(self, caller: Caller, model: str) -> None:
+        """Count one more request for a model. Raises NotPermitted and QuotaUsedUp."""
+        ...
+
+
+class Keyed:
+    """By API keys."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Whose key it is."""
+        key = self._keyring.authenticate(authorization)
+        return Caller(str(key.owner), key.id)
+
+    def may(self, caller: Caller, model: str) -> bool:
+        """Whether the key is for that name."""
+        key = self._keyring.get(caller.key or "")
+        return key is not None and key.may_ask(model)
+
+    def admit(self, caller: Caller, model: str) -> None:
+        """By what is left of the key's quotas."""
+        key = self._keyring.get(caller.key or "")
+        if key is not None:
+            self._keyring.admit(key, model)
 
 
 class OpenDoor:
@@ -45,9 +54,9 @@ class OpenDoor:
         """Nobody in particular."""
         return Caller("anybody")
 
-    def admit(self, caller: Caller, model: str) -> None:
-        """Always."""
-
     def may(self, caller: Caller, model: str) -> bool:
         """Everything is."""
         return True
+
+    def admit(self, caller: Caller, model: str) -> None:
+        """Always."""

@@ -78,7 +78,7 @@ class Desk:
                 mine = [each for each in self._router.names if self._admission.may(caller, each)]
                 raise unknown_model(name, mine)
         goal = self._router.goal(asked.model, asked.backend)
-        self._admission.admit(caller, asked.model)
+        self._admission.admit(caller, asked.model.partition("/")[0])
         return goal
 
     async def _serve(

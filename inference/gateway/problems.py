@@ -6,9 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from domain.errors import OpsError, Refused, RequestError, UnknownName
+from domain.errors import (
+    NotAuthenticated,
+    NotPermitted,
+    OpsError,
+    QuotaUsedUp,
+    Refused,
+    RequestError,
+    UnknownName,
+)
 from domain.usage import Fault
-from inference.gateway.admission import TurnedAway
 from inference.gateway.asked import BadRequest
 from inference.gateway.misses import CutOff, Missed, Rejected, Whole
 from inference.router import NotReady
@@ -42,8 +49,16 @@ def problem(error: OpsError) -> Problem:
         case NotReady():
             again = {"Retry-After": str(error.retry_after)}
             return Problem(_told(error, 503, "not_ready", headers=again), Fault.BUSY)
-        case TurnedAway():
-            return Problem(_turned_away(error), None)
+        case NotAuthenticated():
+            bearer = {"WWW-Authenticate": "Bearer"}
+            told = _told(error, 401, "invalid_request_error", "invalid_api_key", headers=bearer)
+            return Problem(told, None)
+        case NotPermitted():
+            return Problem(_told(error, 403, "invalid_request_error", "model_not_allowed"), None)
+        case QuotaUsedUp():
+            again = {"Retry-After": str(error.retry_after)}
+            told = _told(error, 429, "insufficient_quota", "quota_exceeded", headers=again)
+            return Problem(told, None)
         case UnknownName():
             told = _told(error, 404, "invalid_request_error", "model_not_found", param="model")
             return Problem(told, None)
@@ -55,15 +70,6 @@ def problem(error: OpsError) -> Problem:
         case CutOff():
             return Problem(_told(error, 502, "upstream_error"), error.fault)
     return Problem(_told(error, 502, "upstream_error"), Fault.FAILED)
-
-
-def _turned_away(error: TurnedAway) -> Whole:
-    kinds = {401: "invalid_api_key", 403: "model_not_allowed", 429: "quota_exceeded"}
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    kind = "insufficient_quota" if error.status == 429 else "invalid_request_error"
-    return _told(error, error.status, kind, kinds.get(error.status), headers=headers)
 
 
 def _told(

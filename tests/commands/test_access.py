@@ -36,11 +36,11 @@ PEOPLE = {
     Role.ADMIN: "@root:example.org",
 }
 LOOKING = {"infer", "status", "history", "diff", "ops", "cancel", "targets", "can", "locks"}
-LOOKING |= {"ping", "whoami", "version", "help", "approve", "deny", "apply"}
+LOOKING |= {"usage", "ping", "whoami", "version", "help", "approve", "deny", "apply"}
 CHANGING = {"deploy", "scale", "stop", "restart", "remove", "rollback", "repair", "apply"}
 CHANGING |= {"expire"}
-FOR_ADMINS = {"audit"}
-ALTERING = {*CHANGING, "lock", "unlock", "keep", "approve"}
+FOR_ADMINS = {"audit", "key"}
+ALTERING = {*CHANGING, "lock", "unlock", "keep", "approve", "key"}
 VERBS = all_verbs()
 
 
@@ -208,8 +208,9 @@ def test_who_is_in_no_list_never_gets_leave_to_change_anything(policy, person, v
 
 
 def weighed(verb, vouched, device="PHONE", **rules):
-    """Whether an operator may say something, by device; the hint if not."""
-    operation = replace(asked_by(PEOPLE[Role.OPERATOR]), vouched=vouched, device=device)
+    """Whether who has the role for it may say something, by device; the hint if not."""
+    role = Role.ADMIN if verb in FOR_ADMINS else Role.OPERATOR
+    operation = replace(asked_by(PEOPLE[role]), vouched=vouched, device=device)
     policy = replace(POLICY, **rules)
     try:
         permit(operation, VERBS[verb].role, policy, alters=Parsed(VERBS[verb], None).alters)

@@ -52,6 +52,9 @@ SAMPLES = {
     "8h": "8h",
     "8g": "8g",
     "DURATION": "2h",
+    "30d": "30d",
+    "ACTION": "list",
+    "UNIT=N/PER": "tokens=1m/day",
     "PERIOD": "2m",
 }
 """What stands for the placeholders of a usage line; any word does for those that are not here."""

@@ -7,8 +7,9 @@ from typing import Any
 import click
 from hypothesis import strategies as st
 
-from commands import limits, words
+from commands import key_words, limits, words
 from commands.verb import AnyVerb
+from domain.quotas import BILLION, Per, Quota, Unit
 from domain.services import MAX_REPLICAS
 from domain.sources import Source
 
@@ -28,6 +29,13 @@ _FREE = st.sampled_from(["we wait —really", "two  spaces", "a –b", "# no com
     max_size=30,
 )
 """What needs at most quotation marks around it."""
+
+
+QUOTAS: list[Typed] = [
+    ("requests=1k/day", Quota(Unit.REQUESTS, 1000, Per.DAY)),
+    ("tokens=1.5m/month@big-*", Quota(Unit.TOKENS, 1_500_000, Per.MONTH, model="big-*")),
+    ("money=0.5EUR/hour", Quota(Unit.MONEY, BILLION // 2, Per.HOUR, "EUR")),
+]
 
 
 def whole(least: int, most: int) -> st.SearchStrategy[Typed]:
@@ -103,6 +111,12 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from(
                 [("none", 0), ("8g", 2**33), ("512M", 2**29), ("8 GiB", 2**33), ("1.5g", 3 * 2**29)]
             )
+        case key_words.PatternsWord():
+            return st.sampled_from(
+                [("*", ("*",)), ("qwen,big-*", ("qwen", "big-*")), ("a,a", ("a",))]
+            )
+        case key_words.QuotaWord():
+            return st.sampled_from(QUOTAS)
         case words.TemperatureWord():
             return _TENTHS
         case words.TtlWord():

@@ -13,6 +13,7 @@ SECRETS = [
     (f"ghp_{A}{A}", "GitHub"),
     (f"github_pat_{A}{A}{A}", "GitHub"),
     (f"glpat-{A}", "GitLab"),
+    (f"gantry-{A}{A}-_x", "gateway"),
     (f"sk-{A}{A}", "model provider"),
     (f"sk-ant-api03-{A}{A}", "model provider"),
     (f"sk-proj-{A}", "model provider"),
