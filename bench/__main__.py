@@ -12,6 +12,7 @@ import click
 from bench.deploy import bench_deploy
 from bench.fleet import bench_fleet
 from bench.footprint import bench_memory, bench_start
+from bench.gateway.speed import bench_gateway
 from bench.limits import bench_limits
 from bench.measures import Book
 from bench.peers import bench_peers, install_peers
@@ -32,7 +33,19 @@ def tell(text: str) -> None:
 @click.argument(
     "name",
     type=click.Choice(
-        ["room", "peers", "limits", "footprint", "deploy", "fleet", "targets", "docker", "all"]
+        [
+            "room",
+            "peers",
+            "limits",
+            "footprint",
+            "deploy",
+            "fleet",
+            "targets",
+            "docker",
+            "gateway",
+            "gateway-faults",
+            "all",
+        ]
     ),
 )
 @click.option(
@@ -90,6 +103,9 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
         if name == "docker":
             book.begin()
             asyncio.run(_docker(book, synapse, times))
+        if name in ("gateway", "all"):
+            book.begin()
+            asyncio.run(bench_gateway(book, tell))
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:

@@ -19,8 +19,16 @@ def environment(folder: Path, framework: Framework, *, sealed: bool) -> Path:
 
     Raises OpsError with pip's own reason when it does not install.
     """
-    wanted = framework.requirements(sealed=sealed)
-    home = folder.resolve() / f"{framework.name}-{'encrypted' if sealed else 'plain'}"
+    name = f"{framework.name}-{'encrypted' if sealed else 'plain'}"
+    return installed(folder / name, framework.requirements(sealed=sealed))
+
+
+def installed(home: Path, wanted: Sequence[str]) -> Path:
+    """A Python in that folder with exactly those requirements asked of pip, now or before.
+
+    Raises OpsError with pip's own reason when they do not install.
+    """
+    home = home.resolve()
     python, stamp = home / "bin" / "python", home / _STAMP
     if not stamp.exists() or stamp.read_text().split() != [*wanted]:
         stamp.unlink(missing_ok=True)

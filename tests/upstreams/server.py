@@ -8,6 +8,7 @@ import struct
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 from tests.upstreams.acts import Act, Answer, Status
 from tests.upstreams.asked import Asked, Fate
@@ -170,8 +171,7 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         number = self._upstream.arrive(self)
         if number is None:
             self.reset()
