@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from inference.endpoints import Endpoint
 from inference.gateway.asked import Asked, BadRequest
@@ -30,6 +30,7 @@ async def body_of(request: web.Request) -> bytes:
     A page in somebody's browser can send anything but JSON anywhere without asking: so nothing
     else is taken.
     """
+    _check_framing(request)
     if request.content_type != "application/json":
         raise BadRequest("send JSON, with `Content-Type: application/json`", status=415)
     try:
@@ -80,6 +81,18 @@ def marked(whole: Whole, asked: Asked, endpoint: Endpoint | None) -> Whole:
 def model_page(name: str) -> dict[str, Any]:
     """A model as OpenAI lists it."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "gantry"}
+
+
+def _check_framing(request: web.Request) -> None:
+    """Refuse what two readers of one connection may read two ways; what aiohttp itself refuses
+    does not come this far."""
+    if request.version not in (HttpVersion10, HttpVersion11):
+        raise BadRequest("HTTP/1.1 is spoken here", status=505)
+    framing = request.headers.get("Transfer-Encoding", "")
+    if framing and (framing.lower() != "chunked" or request.version == HttpVersion10):
+        raise BadRequest("only `Transfer-Encoding: chunked` of HTTP/1.1 is taken", status=501)
+    if "Content-Encoding" in request.headers:
+        raise BadRequest("send the body as it is, without `Content-Encoding`", status=415)
 
 
 def _sign(response: web.StreamResponse, endpoint: Endpoint | None) -> None:

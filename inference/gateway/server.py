@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,9 @@ log = structlog.get_logger()
 
 MAX_BODY = 32 * 2**20
 """Bytes of a request: a conversation with a few pictures in it."""
+
+IDLE = 75.0
+"""Seconds until a connection is closed on which nothing whole is asked."""
 
 MAX_LINE = 8190
 """Bytes of the request line, and of one header."""
@@ -53,6 +57,9 @@ async def listening(app: web.Application, address: str, drain: float) -> AsyncIt
         shutdown_timeout=drain,
         max_line_size=MAX_LINE,
         max_field_size=MAX_LINE,
+        keepalive_timeout=IDLE,
+        lingering_time=1.0,
+        logger=_quiet(),
     )
     await runner.setup()
     host, _, port = address.rpartition(":")
@@ -70,6 +77,13 @@ async def listening(app: web.Application, address: str, drain: float) -> AsyncIt
         yield bound
     finally:
         await runner.cleanup()
+
+
+def _quiet() -> logging.Logger:
+    """What aiohttp says of a request that it cannot read quotes it, and a key may stand there."""
+    logger = logging.getLogger("gantry.gateway.server")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
 
 
 async def _alive(request: web.Request) -> web.Response:
