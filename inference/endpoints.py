@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from domain.backends import Backend, Manner
@@ -87,9 +87,9 @@ class Endpoints:
         return self._expected.get(service, len(there) if there else None)
 
     @property
-    def known(self) -> tuple[str, ...]:
+    def known(self) -> Collection[str]:
         """Every service that should run or does, ready or not, and every backend, by name."""
-        return tuple(sorted({*self._expected, *self._tables}))
+        return _Known(self._expected, self._tables)
 
     async def admission(self, services: Collection[str]) -> None:
         """Wait until a replica of one of the services is admitted, or one of them is forgotten."""
@@ -208,21 +208,13 @@ class Endpoints:
             if any(seat.draining is None for seat in seats.values())
         )
 
-    @contextmanager
-    def lease(self, replica: ReplicaId, *, target: str = "") -> Iterator[Endpoint]:
+    def lease(self, replica: ReplicaId, *, target: str = "") -> Lease:
         """Count one request as in flight for as long as the context lasts, however it ends.
 
         The count belongs to the incarnation that was leased: one admitted after a withdrawal
-        never hears of it. Raises Unreachable if the replica drains or is gone.
+        never hears of it. Entering raises Unreachable if the replica drains or is gone.
         """
-        seat = self._seat(target, replica)
-        if seat is None or seat.draining is not None:
-            raise Unreachable(f"{replica} takes no requests")
-        seat.enter()
-        try:
-            yield seat.seen_as((target, replica))
-        finally:
-            seat.leave()
+        return Lease(self._seat(target, replica), replica)
 
     def _wake(self, service: str) -> None:
         for news in self._waiting.get(service, ()):
@@ -231,6 +223,40 @@ class Endpoints:
 
     def _seat(self, target: str, replica: ReplicaId) -> _Seat | None:
         return self._tables.get(replica.service, {}).get((target, replica))
+
+
+class _Known(Collection[str]):
+    """Names in either of two tables, in order; asking for one of them costs no more for many."""
+
+    def __init__(self, *tables: Mapping[str, object]) -> None:
+        self._tables = tables
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in table for table in self._tables)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({name for table in self._tables for name in table}))
+
+    def __len__(self) -> int:
+        return len({name for table in self._tables for name in table})
+
+
+class Lease:
+    """One request at one incarnation of a replica."""
+
+    __slots__ = ("_replica", "_seat")
+
+    def __init__(self, seat: _Seat | None, replica: ReplicaId) -> None:
+        self._seat, self._replica = seat, replica
+
+    def __enter__(self) -> None:
+        if self._seat is None or self._seat.draining is not None:
+            raise Unreachable(f"{self._replica} takes no requests")
+        self._seat.enter()
+
+    def __exit__(self, *why: object) -> None:
+        if self._seat is not None:
+            self._seat.leave()
 
 
 class _Seat:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -26,7 +25,7 @@ class Health:
         self._endpoints = endpoints
         self._clock = clock
         self._breakers: dict[Incarnation, Breaker] = {}
-        self._attempts: dict[Incarnation, tuple[Endpoint, dict[Patience, Others]]] = {}
+        self._attempts: dict[Incarnation, set[Attempt]] = {}
 
     def breaker(self, endpoint: Endpoint) -> Breaker:
         """How an endpoint has answered lately."""
@@ -39,28 +38,32 @@ class Health:
         now = self._clock.monotonic()
         return frozenset(e.place for e in candidates if not self.breaker(e).lets_through(now))
 
-    @contextmanager
-    def attempt(self, endpoint: Endpoint, patience: Patience, others: Others) -> Iterator[None]:
+    def attempt(self, endpoint: Endpoint, patience: Patience, others: Others) -> Attempt:
         """Somebody waits for the endpoint for as long as the context lasts, and might ask `others`.
 
         Where the breaker is open, this is the one request that decides; one that ends without
         having found out leaves that to the next.
         """
-        key = endpoint.incarnation
+        return Attempt(self, endpoint, patience, others)
+
+    def begin(self, attempt: Attempt) -> None:
+        """The attempt is made."""
+        key = attempt.endpoint.incarnation
         breaker = self._breakers.get(key)
         if breaker is not None:
             self._breakers[key] = breaker.probed()
-        attempts = self._attempts.setdefault(key, (endpoint, {}))[1]
-        attempts[patience] = others
-        try:
-            yield
-        finally:
-            del attempts[patience]
-            if not attempts:
-                self._attempts.pop(key, None)
-            after = self._breakers.get(key)
-            if after is not None and after.state is State.HALF_OPEN:
-                self._breakers[key] = after.hurried(self._clock.monotonic())
+        self._attempts.setdefault(key, set()).add(attempt)
+
+    def end(self, attempt: Attempt) -> None:
+        """It is over."""
+        key = attempt.endpoint.incarnation
+        attempts = self._attempts[key]
+        attempts.discard(attempt)
+        if not attempts:
+            del self._attempts[key]
+        breaker = self._breakers.get(key)
+        if breaker is not None and breaker.state is State.HALF_OPEN:
+            self._breakers[key] = breaker.hurried(self._clock.monotonic())
 
     def answered(self, endpoint: Endpoint) -> None:
         """It does answer: whatever was held against it is forgotten."""
@@ -80,11 +83,13 @@ class Health:
 
     def silent(self, since: float) -> list[Endpoint]:
         """Endpoints from which somebody has heard nothing for so many seconds."""
-        return [
-            endpoint
-            for endpoint, attempts in self._attempts.values()
-            if any(patience.silence >= since for patience in attempts)
-        ]
+        found = {
+            key: attempt.endpoint
+            for key, attempts in self._attempts.items()
+            for attempt in attempts
+            if attempt.patience.silence >= since
+        }
+        return list(found.values())
 
     def away(self) -> list[Endpoint]:
         """Those in the table that are left alone just now. Forgets what is no longer there."""
@@ -94,7 +99,24 @@ class Health:
         return [e for e in found.values() if e is not None and not self.breaker(e).closed]
 
     def _send_on(self, endpoint: Endpoint, why: str) -> None:
-        _, attempts = self._attempts.get(endpoint.incarnation, (endpoint, {}))
-        for patience, others in tuple(attempts.items()):
-            if any(self.breaker(other).closed for other in others()):
-                patience.give_up(why)
+        for attempt in tuple(self._attempts.get(endpoint.incarnation, ())):
+            if any(self.breaker(other).closed for other in attempt.others()):
+                attempt.patience.give_up(why)
+
+
+class Attempt:
+    """One request that waits for one endpoint."""
+
+    __slots__ = ("_health", "endpoint", "others", "patience")
+
+    def __init__(
+        self, health: Health, endpoint: Endpoint, patience: Patience, others: Others
+    ) -> None:
+        self._health = health
+        self.endpoint, self.patience, self.others = endpoint, patience, others
+
+    def __enter__(self) -> None:
+        self._health.begin(self)
+
+    def __exit__(self, *why: object) -> None:
+        self._health.end(self)

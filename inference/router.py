@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import partial
 
 from domain.errors import Unreachable
 from domain.routes import Route
 from inference.endpoints import Endpoint, Endpoints, Incarnation
 from inference.goals import Goal, goal, unknown_model
-from inference.health import Health
+from inference.health import Health, Others
 from inference.patience import Patience
 from inference.routing import order, ranking
 
@@ -100,21 +101,10 @@ class Router:
                         raise NotReady(f"{goal.asked} was stopped or removed", retry_after=30)
         return bool(self._untried(goal, tried))
 
-    @contextmanager
-    def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Iterator[None]:
-        """The endpoint has one more to answer, for as long as the context lasts.
-
-        Raises Unreachable if it drains or is gone.
-        """
-
-        def others() -> list[Endpoint]:
-            return self._untried(goal, (endpoint.incarnation,))
-
-        with (
-            self._endpoints.lease(endpoint.replica, target=endpoint.target),
-            self.health.attempt(endpoint, patience, others),
-        ):
-            yield
+    def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Lease:
+        """The endpoint has one more to answer, for as long as the context lasts."""
+        others = partial(self._untried, goal, (endpoint.incarnation,))
+        return Lease(self._endpoints, self.health, endpoint, patience, others)
 
     def _untried(self, goal: Goal, tried: Collection[Incarnation]) -> list[Endpoint]:
         return [
@@ -125,6 +115,35 @@ class Router:
             and endpoint.incarnation not in tried
             and goal.replica in (None, endpoint.replica)
         ]
+
+
+class Lease:
+    """One request at one endpoint: counted there, and told when it should be put elsewhere.
+
+    Entered for every request, and therefore no generator. Raises Unreachable if the endpoint
+    drains or is gone.
+    """
+
+    __slots__ = ("_attempt", "_lease")
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        health: Health,
+        endpoint: Endpoint,
+        patience: Patience,
+        others: Others,
+    ) -> None:
+        self._lease = endpoints.lease(endpoint.replica, target=endpoint.target)
+        self._attempt = health.attempt(endpoint, patience, others)
+
+    def __enter__(self) -> None:
+        self._lease.__enter__()
+        self._attempt.__enter__()
+
+    def __exit__(self, *why: object) -> None:
+        self._attempt.__exit__()
+        self._lease.__exit__()
 
 
 def model_there(goal: Goal, endpoint: Endpoint) -> str:

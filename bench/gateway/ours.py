@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import uvloop
-from domain.backends import Manner
-from inference.gateway.admission import OpenDoor
-from inference.gateway.opening import Ways, open_gateway
-from inference.gateway.server import application, listening
 
 from bench.gateway.upstream import MODEL
 from bot.clock import SystemClock
+from domain.backends import Manner
 from domain.replicas import ReplicaId
 from inference.endpoints import Endpoints
+from inference.gateway.admission import OpenDoor
+from inference.gateway.opening import Ways, open_gateway
+from inference.gateway.server import application, listening
 
 
 async def run(port: int, urls: Sequence[str]) -> None:

@@ -18,6 +18,8 @@ PATHS: Mapping[str, Api] = {
     "/v1/responses": "responses",
 }
 
+_PATHS = {api: path for path, api in PATHS.items()}
+
 MAX_NAME = 256
 """Characters of a model's name."""
 
@@ -56,7 +58,7 @@ class Asked:
     @property
     def path(self) -> str:
         """Where OpenAI has that call."""
-        return next(path for path, api in PATHS.items() if api == self.api)
+        return _PATHS[self.api]
 
     @property
     def counts_on_request(self) -> bool:
@@ -111,7 +113,7 @@ def read(api: Api, raw: bytes) -> Asked:
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
+        body = _READER.decode(raw.decode())
     except RecursionError:
         raise BadRequest("the body is nested too deeply") from None
     except UnicodeDecodeError:
@@ -139,6 +141,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON number")
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 def _name(field: str, name: Any) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import aiohttp
 
-from domain.errors import Unreachable
 from domain.usage import Fault
 from inference.client import Timeouts
 from inference.endpoints import Endpoint
@@ -22,7 +20,7 @@ from inference.gateway.upstreams import Upstreams, passed_on, read_whole
 from inference.gateway.wires import Translate, wire_of
 from inference.goals import Goal
 from inference.patience import Patience
-from inference.router import Router, model_there
+from inference.router import Lease, Router, model_there
 
 Feed = Callable[[bytes], bytes]
 
@@ -142,15 +140,9 @@ class Attempt:
         answer = Whole(response.status, await read_whole(response), passed_on(response))
         return wire_of(self.endpoint).whole(answer, self.tally.created)
 
-    @contextmanager
-    def _leased(self, patience: Patience) -> Iterator[None]:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self.router.leased(self.goal, self.endpoint, patience))
-            except Unreachable as error:  # it drained since it was chosen
-                raise Missed(error.summary, Fault.BUSY) from error
-            self.tally.asks(self.endpoint)
-            yield
+    def _leased(self, patience: Patience) -> Lease:
+        self.tally.asks(self.endpoint)
+        return self.router.leased(self.goal, self.endpoint, patience)
 
 
 def _feed(stream: Stream, translate: Translate | None, received: bytes) -> bytes:

@@ -34,6 +34,8 @@ async def body_of(request: web.Request) -> bytes:
     if request.content_type != "application/json":
         raise BadRequest("send JSON, with `Content-Type: application/json`", status=415)
     try:
+        if request.content.is_eof():  # it came with the head
+            return await request.read()
         async with asyncio.timeout(BODY_WITHIN):
             return await request.read()
     except TimeoutError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from domain.errors import Unreachable
+from domain.usage import Fault
 from inference.client import Timeouts
 from inference.gateway.asked import Asked
 from inference.gateway.attempt import Attempt, Opening
@@ -37,8 +39,8 @@ class Relay:
             attempt = await self._next(tries, asked, goal, tally)
             try:
                 return await attempt.whole()
-            except Missed as miss:
-                tries.missed(attempt.endpoint, miss)
+            except Unreachable as error:
+                tries.missed(attempt.endpoint, _miss(error))
 
     async def stream(
         self, asked: Asked, goal: Goal, tally: Tally, affinity: str | None = None
@@ -56,8 +58,8 @@ class Relay:
                     async for part in parts:
                         yield part
                 return
-            except Missed as miss:
-                tries.missed(attempt.endpoint, miss)
+            except Unreachable as error:
+                tries.missed(attempt.endpoint, _miss(error))
 
     async def _next(self, tries: Tries, asked: Asked, goal: Goal, tally: Tally) -> Attempt:
         return Attempt(
@@ -71,3 +73,8 @@ class Relay:
             tries.fresh,
             tries.usage,
         )
+
+
+def _miss(error: Unreachable) -> Missed:
+    """Whoever drains since it was chosen takes nothing more; all else is a Missed already."""
+    return error if isinstance(error, Missed) else Missed(error.summary, Fault.BUSY)

@@ -28,6 +28,9 @@ _BEGINNINGS = frozenset({"response.created", "response.in_progress", "response.q
 """What the Responses API says before it has anything to say."""
 
 
+_READER = json.JSONDecoder()
+
+
 class StreamError(ValueError):
     """The backend sent an error, or what is no stream, in place of more answer."""
 
@@ -141,7 +144,7 @@ def usage_of(body: bytes) -> Tokens | None:
     if at < 0:
         return None
     try:
-        told, _ = json.JSONDecoder().raw_decode(body[at:].decode().partition(":")[2].lstrip())
+        told, _ = _READER.raw_decode(body[at:].decode().partition(":")[2].lstrip())
     except ValueError:
         return None
     return _tokens(told)
