@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 from deployers.protocol import Deployer, Overview
 from domain.errors import OpsError, Unreachable
+from domain.replicas import Observed
 from fleet.looking import Outcome, observe, outcome, silent
 
 PORTION = 100
 """Services that one look is for. Of a target that takes its time some are known by then, and while
 a thousand are read from files, others get their turn."""
+
+T = TypeVar("T")
 
 Spot = tuple[str, str]
 """A target and a service that is placed there."""
@@ -28,11 +33,35 @@ async def overview(
     looks = [
         _look(deployers, target, portion, patience)
         for target, services in _by_target(spots).items()
-        for portion in _portions(services)
+        for portion in portions(services)
     ]
     found: dict[Spot, Outcome] = {}
     for each in await asyncio.gather(*looks):
         found |= each
+    return found
+
+
+async def together(
+    deployers: Mapping[str, Deployer], spots: Iterable[Spot], patience: float
+) -> dict[Spot, Observed]:
+    """What is seen at those of the spots that targets tell of by one look for many, within so many
+    seconds. Why nothing is seen at another, a look at it tells."""
+    found: dict[Spot, Observed] = {}
+
+    async def tell(target: str, deployer: Deployer, services: Sequence[str]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                for service, each in (await _at_once(deployer, services)).items():
+                    if isinstance(each, Observed):
+                        found[(target, service)] = each
+
+    looks = [
+        tell(target, deployer, portion)
+        for target, services in _by_target(spots).items()
+        if (deployer := deployers.get(target)) is not None
+        for portion in portions(services)
+    ]
+    await asyncio.gather(*looks)
     return found
 
 
@@ -60,7 +89,7 @@ async def _tell(
 ) -> None:
     """Write down what comes to be known, as it does: somebody may stop waiting for the rest."""
     deployer = deployers.get(target)
-    if deployer is not None and len(services) > 1:
+    if deployer is not None:
         told |= await _at_once(deployer, services)
 
     async def tell(service: str) -> None:
@@ -71,7 +100,9 @@ async def _tell(
 
 async def _at_once(deployer: Deployer, services: Collection[str]) -> Mapping[str, Outcome]:
     """Nothing of a target that offers no such look, and of one that answered it with a no: which
-    service that is about, is found one by one."""
+    service that is about, is found one by one. Nor of a single one."""
+    if len(services) == 1:
+        return {}
     try:
         return await deployer.observe_all(services) if isinstance(deployer, Overview) else {}
     except Unreachable as error:
@@ -87,5 +118,6 @@ def _by_target(spots: Iterable[Spot]) -> dict[str, list[str]]:
     return services
 
 
-def _portions(services: Sequence[str]) -> Iterator[Sequence[str]]:
+def portions(services: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many at a time as one look is for."""
     return (services[begin : begin + PORTION] for begin in range(0, len(services), PORTION))

@@ -13,10 +13,11 @@ from domain.errors import OpsError, UnknownName
 from domain.made_of import MadeOf
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
+from fleet.aligning import Standing, align
 from fleet.candidates import Candidate, candidates
 from fleet.claims import Claim, Claims
 from fleet.looking import Outcome, at_once, hurry, observe, outcome, parted, targets_of
-from fleet.overviews import overview
+from fleet.overviews import overview, together
 from fleet.resolving import foreseen
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -207,36 +208,30 @@ class Survey:
         """The operation that is changing a service right now."""
         return self._claims.holder(name)
 
-    async def refresh(self, wanted: Wanted) -> tuple[list[Replica], int]:
-        """Bring the routing table in line with what runs.
+    async def refresh(self, wanted: Wanted) -> Standing:
+        """Bring the routing table in line with what runs of a service.
 
-        Returns the replicas that failed, and how many wanted ones are not there at all.
         Raises Unreachable when a target cannot be looked at: by then the others were, and nothing
         of that one is withdrawn.
         """
-        name, revision = wanted.spec.name, wanted.spec.revision
-        placements = wanted.spec.placements
-        looks = [outcome(observe(self._deployers, each.target, name)) for each in placements]
-        answers = dict(zip(placements, await at_once(looks), strict=True))
-        failed: list[Replica] = []
-        missing = 0
-        alive: set[Place] = set()
-        for placement, seen in answers.items():
-            if isinstance(seen, OpsError):
-                continue
-            alive |= {(seen.target, replica.id) for replica in seen.alive}
-            for replica in seen.ready:
-                if replica.endpoint and replica.id.revision == revision:
-                    self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
-            failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
-            missing += max(0, placement.replicas - len(seen.alive))
-        silent = {p.target: each for p, each in answers.items() if isinstance(each, OpsError)}
-        for endpoint in self._endpoints.of(name):
-            if endpoint.place not in alive and endpoint.target not in silent:
-                self._endpoints.withdraw(endpoint.replica, target=endpoint.target)
-        for error in silent.values():
-            raise error
-        return failed, missing
+        targets = targets_of(wanted.spec)
+        looks = [outcome(observe(self._deployers, each, wanted.spec.name)) for each in targets]
+        answers = dict(zip(targets, await at_once(looks), strict=True))
+        return align(self._endpoints, wanted, answers)
+
+    async def refresh_together(self, services: Sequence[Wanted]) -> dict[str, Standing]:
+        """The same for those of the services that nobody is changing and that can be told of at a
+        glance, by one look for many. What of the rest is to be known, `refresh` finds out."""
+        free = [each for each in services if self.holder(each.spec.name) is None]
+        spots = ((t, each.spec.name) for each in free for t in targets_of(each.spec))
+        found = await together(self._deployers, spots, GLANCE)
+        told: dict[str, Standing] = {}
+        for each in free:
+            name, targets = each.spec.name, targets_of(each.spec)
+            answers = {t: found[(t, name)] for t in targets if (t, name) in found}
+            if len(answers) == len(targets) and self.holder(name) is None:
+                told[name] = align(self._endpoints, each, answers)
+        return told
 
     async def _glance(self, target: str) -> TargetFacts:
         try:
