@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Hashable,
+    Mapping,
+)
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +25,7 @@ from deployers.protocol import (
     Deployer,
     Foresight,
     LogLine,
+    Overview,
     Stock,
     Stocked,
     Watchful,
@@ -228,6 +237,14 @@ class _Stocking(Guard):
             return Stocked(here=False, trouble=error.summary)
 
 
+class _Overlooking(Guard):
+    async def observe_all(self, services: Collection[str]) -> Mapping[str, Observed]:
+        """The deployer's own, as one look: shared with whoever asks for the very same services."""
+        assert isinstance(self._real, Overview)
+        observe_all, asked = self._real.observe_all, frozenset(services)
+        return await self._look(("observe all", asked), lambda: observe_all(asked), self._ended)
+
+
 class _Watched(Guard):
     def incidents(self, since: datetime) -> AsyncGenerator[Incident, None]:
         """The deployer's own: whoever listens waits for as long as nothing happens."""
@@ -238,6 +255,7 @@ class _Watched(Guard):
 _EXTRAS: tuple[tuple[type, type[Guard]], ...] = (
     (Foresight, _Foreseeing),
     (Stock, _Stocking),
+    (Overview, _Overlooking),
     (Watchful, _Watched),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -167,6 +167,20 @@ class Stock(Protocol):
     async def stock(self, want: ServiceSpec) -> Stocked:
         """What is here of the service's weights. Takes seconds at most, fetches nothing, and
         tells of what is in the way instead of raising it."""
+
+
+@runtime_checkable
+class Overview(Protocol):
+    """What a deployer may offer besides: one look for many services."""
+
+    async def observe_all(self, services: Collection[str]) -> Mapping[str, Observed]:
+        """Of each what `observe` would tell of it, names that are not there included.
+
+        Those for which a replica itself would have to be waited for are left out, so that one
+        that hangs keeps nobody from seeing the others: they are to be looked at by `observe`.
+        Raises Unreachable.
+        """
+        ...
 
 
 @runtime_checkable

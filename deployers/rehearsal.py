@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +115,10 @@ class RehearsalDeployer:
             replicas = tuple(self._replica(replica, role) for replica, role in roles.items())
             self._seen[service] = roles, replicas
         return Observed(service, self._name, self._clock.now(), replicas)
+
+    async def observe_all(self, services: Collection[str]) -> dict[str, Observed]:
+        """Look into the memory for each."""
+        return {service: await self.observe(service) for service in services}
 
     def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
         """A rolling replacement of anything that needs no graphics card by number."""

@@ -11,9 +11,11 @@ import structlog
 from domain.clock import Clock
 from domain.errors import OpsError
 from domain.operations import KEEPER, Operation
+from fleet.aligning import Standing
 from fleet.errands import errand
 from fleet.fleet import Fleet
 from fleet.looking import targets_of
+from fleet.overviews import portions
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 
@@ -78,8 +80,6 @@ class Keeper:
             while True:
                 await self._begin()
                 await self._clock.sleep(self._every)
-                for task in [task for task in self._under_way.values() if task.done()]:
-                    task.result()
         finally:
             for task in self._under_way.values():
                 task.cancel()
@@ -101,7 +101,8 @@ class Keeper:
             if wanted.spec.name not in busy and self._survey.holder(wanted.spec.name) is None:
                 lanes.setdefault(targets_of(wanted.spec), []).append(wanted)
         self._blind &= {wanted.spec.name for wanted in everything}
-        self._under_way = {k: task for k, task in self._under_way.items() if not task.done()}
+        for key in [key for key, task in self._under_way.items() if task.done()]:
+            self._under_way.pop(key).result()
         for targets, services in lanes.items():
             if targets not in self._under_way:
                 look = self._look_along(services)
@@ -109,14 +110,16 @@ class Keeper:
                 self._under_way[targets] = asyncio.create_task(look, name=name)
 
     async def _look_along(self, services: Sequence[Wanted]) -> None:
-        for wanted in services:
-            if self._survey.holder(wanted.spec.name) is None:
-                await self._look_at(wanted)
+        for portion in portions(services):
+            known = await self._survey.refresh_together(portion)
+            for wanted in portion:
+                if self._survey.holder(wanted.spec.name) is None:
+                    await self._look_at(wanted, known.get(wanted.spec.name))
 
-    async def _look_at(self, wanted: Wanted) -> None:
+    async def _look_at(self, wanted: Wanted, known: Standing | None) -> None:
         name = wanted.spec.name
         try:
-            failed, missing = await self._survey.refresh(wanted)
+            failed, missing = known or await self._survey.refresh(wanted)
         except OpsError as error:
             if name not in self._blind:
                 log.warning("cannot look", service=name, why=error.summary)

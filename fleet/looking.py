@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from deployers.protocol import Deployer, Hurried
-from domain.errors import OpsError
+from domain.errors import OpsError, Unreachable
 from domain.replicas import Observed
 from domain.services import ServiceSpec
 
 Outcome = Observed | OpsError
 """What was seen, or why nothing could be."""
+
+
+async def observe(
+    deployers: Mapping[str, Deployer], target: str, service: str, patience: float | None = None
+) -> Observed:
+    """Look at a service on a target for that many seconds, or for as long as it takes.
+
+    Raises Unreachable, too, for a target that is no longer configured.
+    """
+    deployer = deployers.get(target)
+    if deployer is None:
+        raise Unreachable(
+            f"{service} is placed on `{target}`, which is no longer configured",
+            hint=f"put the target back, or move it with `!deploy {service} --target ...`",
+        )
+    try:
+        async with asyncio.timeout(patience):
+            return await deployer.observe(service)
+    except TimeoutError as error:
+        raise silent(target, patience) from error
+
+
+def silent(target: str, patience: float | None) -> Unreachable:
+    """Say that a target took longer than it was waited for, in seconds."""
+    return Unreachable(f"{target} has not answered within {patience or 0:g} s")
 
 
 async def outcome(look: Awaitable[Observed]) -> Outcome:

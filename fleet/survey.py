@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from deployers.protocol import Deployer, LogLine
-from domain.errors import OpsError, UnknownName, Unreachable
+from domain.errors import OpsError, UnknownName
 from domain.made_of import MadeOf
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
+from fleet.aligning import Standing, align
 from fleet.candidates import Candidate, candidates
 from fleet.claims import Claim, Claims
-from fleet.looking import at_once, hurry, outcome, parted, targets_of
+from fleet.looking import Outcome, at_once, hurry, observe, outcome, parted, targets_of
+from fleet.overviews import overview, together
 from fleet.resolving import foreseen
 from fleet.store.database import Store
 from fleet.store.services import Wanted
@@ -82,10 +85,10 @@ class Survey:
         Raises UnknownName for a name that is not there.
         """
         if name is not None:
-            return [await self._status(await self.wanted(name), None)]
+            return await self._stand([await self.wanted(name)], None)
         async with self._store.transaction() as tx:
             everything = await tx.services.all()
-        return list(await asyncio.gather(*(self._status(each, GLANCE) for each in everything)))
+        return await self._stand(everything, GLANCE)
 
     async def facts(self) -> list[TargetFacts]:
         """What every target says of itself, all asked at once; of one that does not answer at a
@@ -107,8 +110,7 @@ class Survey:
         async with self._store.transaction() as tx:
             everything = await tx.services.all()
         here = [each for each in everything if target in targets_of(each.spec)]
-        looks = (self._status(each, GLANCE, only=target) for each in here)
-        return list(await asyncio.gather(*looks))
+        return await self._stand(here, GLANCE, only=target)
 
     async def logs(self, name: str, tail: int) -> tuple[list[LogLine], list[str]]:
         """The last `tail` lines of each replica, failed ones included, and why some are not heard.
@@ -163,7 +165,7 @@ class Survey:
         others = self._deployers if among is None else among
         targets = dict.fromkeys((*placed, *others))
         patience = {target: None if target in placed else GLANCE for target in targets}
-        looks = [outcome(self._observe(each, name, patience[each])) for each in targets]
+        looks = [outcome(observe(self._deployers, each, name, patience[each])) for each in targets]
         answers = dict(zip(targets, await at_once(looks), strict=True))
         seen = {t: each for t, each in answers.items() if isinstance(each, Observed)}
         silent = {t: each.summary for t, each in answers.items() if isinstance(each, OpsError)}
@@ -206,36 +208,30 @@ class Survey:
         """The operation that is changing a service right now."""
         return self._claims.holder(name)
 
-    async def refresh(self, wanted: Wanted) -> tuple[list[Replica], int]:
-        """Bring the routing table in line with what runs.
+    async def refresh(self, wanted: Wanted) -> Standing:
+        """Bring the routing table in line with what runs of a service.
 
-        Returns the replicas that failed, and how many wanted ones are not there at all.
         Raises Unreachable when a target cannot be looked at: by then the others were, and nothing
         of that one is withdrawn.
         """
-        name, revision = wanted.spec.name, wanted.spec.revision
-        placements = wanted.spec.placements
-        looks = [outcome(self._observe(each.target, name)) for each in placements]
-        answers = dict(zip(placements, await at_once(looks), strict=True))
-        failed: list[Replica] = []
-        missing = 0
-        alive: set[Place] = set()
-        for placement, seen in answers.items():
-            if isinstance(seen, OpsError):
-                continue
-            alive |= {(seen.target, replica.id) for replica in seen.alive}
-            for replica in seen.ready:
-                if replica.endpoint and replica.id.revision == revision:
-                    self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
-            failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
-            missing += max(0, placement.replicas - len(seen.alive))
-        silent = {p.target: each for p, each in answers.items() if isinstance(each, OpsError)}
-        for endpoint in self._endpoints.of(name):
-            if endpoint.place not in alive and endpoint.target not in silent:
-                self._endpoints.withdraw(endpoint.replica, target=endpoint.target)
-        for error in silent.values():
-            raise error
-        return failed, missing
+        targets = targets_of(wanted.spec)
+        looks = [outcome(observe(self._deployers, each, wanted.spec.name)) for each in targets]
+        answers = dict(zip(targets, await at_once(looks), strict=True))
+        return align(self._endpoints, wanted, answers)
+
+    async def refresh_together(self, services: Sequence[Wanted]) -> dict[str, Standing]:
+        """The same for those of the services that nobody is changing and that can be told of at a
+        glance, by one look for many. What of the rest is to be known, `refresh` finds out."""
+        free = [each for each in services if self.holder(each.spec.name) is None]
+        spots = ((t, each.spec.name) for each in free for t in targets_of(each.spec))
+        found = await together(self._deployers, spots, GLANCE)
+        told: dict[str, Standing] = {}
+        for each in free:
+            name, targets = each.spec.name, targets_of(each.spec)
+            answers = {t: found[(t, name)] for t in targets if (t, name) in found}
+            if len(answers) == len(targets) and self.holder(name) is None:
+                told[name] = align(self._endpoints, each, answers)
+        return told
 
     async def _glance(self, target: str) -> TargetFacts:
         try:
@@ -247,32 +243,27 @@ class Survey:
             note = error.summary
         return TargetFacts(target, "", reachable=False, note=note)
 
-    async def _status(
-        self, wanted: Wanted, patience: float | None, only: str | None = None
-    ) -> ServiceStatus:
-        name = wanted.spec.name
-        looks = [
-            outcome(self._observe(placement.target, name, patience))
-            for placement in wanted.spec.placements
-            if only in (None, placement.target)
+    async def _stand(
+        self, services: Sequence[Wanted], patience: float | None, only: str | None = None
+    ) -> list[ServiceStatus]:
+        """How these services stand on their targets, or on one of those."""
+        spots = {
+            each.spec.name: [
+                (t, each.spec.name) for t in targets_of(each.spec) if only in (None, t)
+            ]
+            for each in services
+        }
+        found = await overview(self._deployers, chain.from_iterable(spots.values()), patience)
+        return [
+            self._status(each, [found[spot] for spot in spots[each.spec.name]]) for each in services
         ]
-        seen, errors = parted(await at_once(looks))
+
+    def _status(self, wanted: Wanted, answers: Sequence[Outcome]) -> ServiceStatus:
+        name = wanted.spec.name
+        seen, errors = parted(answers)
         trouble = "; ".join(error.summary for error in errors)
         in_flight = self._endpoints.in_flight(name)
         return ServiceStatus(wanted, tuple(seen), in_flight, self.holder(name), trouble)
-
-    async def _observe(self, target: str, name: str, patience: float | None = None) -> Observed:
-        deployer = self._deployers.get(target)
-        if deployer is None:
-            raise Unreachable(
-                f"{name} is placed on `{target}`, which is no longer configured",
-                hint=f"put the target back, or move it with `!deploy {name} --target ...`",
-            )
-        try:
-            async with asyncio.timeout(patience):
-                return await deployer.observe(name)
-        except TimeoutError as error:
-            raise Unreachable(f"{target} has not answered within {patience:g} s") from error
 
     async def _kept(self, seen: Observed, tail: int) -> list[LogLine]:
         lines: list[LogLine] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -64,12 +64,18 @@ class Api:
     async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
         """Every container with these labels, whatever became of it, each looked at whole. ""
         stands for any value."""
-        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-        found = await self._call(
-            lambda client: client.containers(all=True, filters={"label": wanted})
-        )
-        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in found))
-        return [each for each in looked if each is not None]
+        return await self._whole(await self._listed(**labels))
+
+    async def containers_by(
+        self, label: str, values: Collection[str]
+    ) -> dict[str, list[Mapping[str, Any]]]:
+        """For each of these values of a label the containers that have it, found by one list."""
+        listed = await self._listed(**{label: ""})
+        wanted = [each for each in listed if each["Labels"][label] in values]
+        found: dict[str, list[Mapping[str, Any]]] = {value: [] for value in values}
+        for each in await self._whole(wanted):
+            found[each["Config"]["Labels"][label]].append(each)
+        return found
 
     async def container(self, name: str) -> Mapping[str, Any]:
         """One container, by name or id. Raises Gone."""
@@ -293,6 +299,16 @@ class Api:
         if self._client:
             self._client[1].close()
         await self._connection.aclose()
+
+    async def _listed(self, **labels: str) -> list[Mapping[str, Any]]:
+        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+        return await self._call(
+            lambda client: client.containers(all=True, filters={"label": wanted})
+        )
+
+    async def _whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in listed))
+        return [each for each in looked if each is not None]
 
     async def _if_there(self, name: str) -> Mapping[str, Any] | None:
         try:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
 from deployers import steps
 from deployers.docker import container as labels
-from deployers.docker import facts, failures, hardware, ollama
+from deployers.docker import facts, hardware, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.cards import CardMemory
 from deployers.docker.compose import adopted, adopting
 from deployers.docker.following import following
 from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Seen, seen
+from deployers.docker.observing import Observing
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Greeting, Readiness, Waiting
 from deployers.docker.watching import Watching
@@ -29,7 +29,7 @@ from domain.incidents import Incident
 from domain.made_of import MadeOf
 from domain.plans import Plan, Step, StepKind
 from domain.progress import Progress, Report
-from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
+from domain.replicas import Observed, Phase, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
 
 _POLITE = 10
@@ -60,6 +60,7 @@ class DockerDeployer:
         self._starting, self._readiness = starting, readiness
         self._waiting = Waiting(api, readiness, clock)
         self._liveness, self._cards = Liveness(api, clock), CardMemory(api, clock)
+        self._observing = Observing(name, api, readiness, self._liveness, clock)
         self._watching = Watching(name, api, readiness, self._liveness, clock)
 
     async def inspect(self) -> TargetFacts:
@@ -70,10 +71,11 @@ class DockerDeployer:
     async def observe(self, service: str) -> Observed:
         """Look at every container of a service, and ask those that run and are not known here for
         a token."""
-        found = await self._containers(service)
-        replicas = await asyncio.gather(*(self._replica(each) for each in found))
-        there = tuple(sorted((r for r in replicas if r), key=lambda replica: replica.id))
-        return Observed(service, self._name, self._clock.now(), there)
+        return await self._observing.observe(service)
+
+    async def observe_all(self, services: Collection[str]) -> dict[str, Observed]:
+        """The same of many by one list, but for those of which a container would be asked."""
+        return await self._observing.observe_all(services)
 
     def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
         """A rolling replacement. What is only taken down needs nothing checked."""
@@ -158,12 +160,12 @@ class DockerDeployer:
             case Step(StepKind.VERIFY):
                 await self._verify(plan, report)
             case Step(StepKind.FORGET):
-                for each in await self._containers(plan.want.name):
+                for each in await self._observing.containers(plan.want.name):
                     await self._remove(each)
                 await self._starting.adoption.end_all(plan.want.name)
 
     async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
-        for each in await self._containers(plan.want.name):
+        for each in await self._observing.containers(plan.want.name):
             if self._liveness.failure(each.id):  # its card may be free again once it is gone
                 await self._end(each)
         found = await self._find(replica)
@@ -206,7 +208,7 @@ class DockerDeployer:
         report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
 
     async def _verify(self, plan: Plan, report: Report) -> None:
-        found = {each.replica: each for each in await self._containers(plan.want.name)}
+        found = {each.replica: each for each in await self._observing.containers(plan.want.name)}
         for replica in sorted(plan.wanted):
             if replica not in found:
                 raise Refused(f"{replica} went away", hint="deploy again")
@@ -242,34 +244,6 @@ class DockerDeployer:
     def _alive(self, found: Seen) -> bool:
         return found.phase(ready=True).alive and self._liveness.failure(found.id) is None
 
-    async def _containers(self, service: str) -> list[Seen]:
-        there = await self._api.containers(**{labels.SERVICE: service})
-        return [each for each in map(seen, there) if each is not None]
-
     async def _find(self, replica: ReplicaId) -> Seen | None:
         there = await self._api.containers(**{labels.REPLICA: str(replica)})
         return next((each for each in map(seen, there) if each is not None), None)
-
-    async def _replica(self, found: Seen) -> Replica | None:
-        ready = found.runs and found.served
-        if ready and not self._readiness.knows(found):
-            ready = await self._readiness.ask(found) is not None
-        phase, reason = found.phase(ready=ready), found.reason
-        dead = self._liveness.failure(found.id) if phase.alive else None
-        if dead is not None:  # it may go on answering for a while, and is to be made anew
-            phase, reason = Phase.FAILED, dead.what
-        elif phase is Phase.FAILED:
-            try:
-                reason = (await failures.failure(self._api, found)).what
-            except Gone:
-                return None
-        return Replica(
-            found.replica,
-            self._name,
-            phase,
-            found.operation,
-            await self._readiness.endpoint(found) if phase.alive else None,
-            found.started if found.runs else found.ended,
-            reason,
-            found.made_of,
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -61,9 +61,12 @@ class ProcessDeployer:
 
     async def observe(self, service: str) -> Observed:
         """Look at the folders and locks of a service."""
+        return (await self.observe_all((service,)))[service]
+
+    async def observe_all(self, services: Collection[str]) -> dict[str, Observed]:
+        """Look at the folders and locks of each, after one look at what ended."""
         self._children.reap()
-        replicas = (self._replica(folder) for folder in folders(self._home, service))
-        return Observed(service, self._name, self._clock.now(), tuple(r for r in replicas if r))
+        return {service: self._observed(service) for service in services}
 
     def plan(self, want: ServiceSpec, have: Observed, facts: TargetFacts, operation: str) -> Plan:
         """A rolling replacement. What is only taken down needs nothing checked."""
@@ -204,6 +207,10 @@ class ProcessDeployer:
             folder.remove()
         except Taken as error:
             raise Refused(f"{folder.replica} runs again", hint="plan again") from error
+
+    def _observed(self, service: str) -> Observed:
+        replicas = (self._replica(folder) for folder in folders(self._home, service))
+        return Observed(service, self._name, self._clock.now(), tuple(r for r in replicas if r))
 
     def _replica(self, folder: Folder) -> Replica | None:
         phase, record = folder.phase, folder.record

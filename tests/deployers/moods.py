@@ -90,11 +90,15 @@ class _Moody:
         self.threads -= 1
 
 
-class _Foreseeing(_Moody):
+class _Obliging(_Moody):
     async def foresee(self, want):
         return await self.real.foresee(want)
 
+    async def observe_all(self, services):
+        await self.feels()
+        return await self.real.observe_all(services)
 
-def Moody(name: str, folder, clock: Time, *, foresees: bool = True) -> _Moody:  # noqa: N802
+
+def Moody(name: str, folder, clock: Time, *, obliging: bool = True) -> _Moody:  # noqa: N802
     """One that offers what a rehearsal does, or no more than it must."""
-    return (_Foreseeing if foresees else _Moody)(name, folder, clock)
+    return (_Obliging if obliging else _Moody)(name, folder, clock)

@@ -37,6 +37,15 @@ async def target(moody, clock):
     await made.aclose()
 
 
+@pytest.fixture
+async def patient(moody, clock):
+    """The same, waited for as long as it takes."""
+    made = guarded("wks", "rehearsal", moody, clock, 60.0)
+    yield made
+    moody.let_go()
+    await made.aclose()
+
+
 async def silences(target, times=FAILURES):
     for _ in range(times):
         with pytest.raises(Unreachable):
@@ -169,6 +178,54 @@ async def test_the_same_look_is_made_once_for_all_who_want_it(target, moody):
     assert moody.asked == 1
 
 
+async def test_a_look_for_many_is_one_look_shared_by_whoever_asks_for_the_same(patient, moody):
+    moody.mood = "slow"
+    asked = [("tiny", "gemma"), ("gemma", "tiny"), ("tiny",), ("tiny", "gemma", "qwen")]
+    looks = [asyncio.create_task(patient.observe_all(each)) for each in asked]
+    alone = asyncio.create_task(patient.observe("tiny"))
+    await until(lambda: moody.waiting == AT_ONCE)
+    moody.let_go()
+    told = await asyncio.gather(*looks)
+    assert [sorted(each) for each in told] == [sorted(each) for each in asked]
+    assert told[0] is told[1]
+    assert (await alone).service == "tiny"
+    assert moody.asked == 4
+
+
+async def test_a_look_for_many_that_hangs_is_given_up_and_counts_once(target, moody):
+    moody.mood = "hangs"
+    for _ in range(FAILURES):
+        with pytest.raises(Unreachable, match=f"^wks did not answer within {SOON} s$"):
+            await target.observe_all(("tiny", "gemma", "qwen"))
+    assert moody.asked == FAILURES
+    with pytest.raises(Unreachable, match="asked again in"):
+        await target.observe_all(("tiny", "gemma", "qwen"))
+    assert moody.asked == FAILURES
+
+
+async def test_a_look_for_many_that_is_answered_ends_a_silence(target, moody, clock):
+    moody.mood = "away"
+    await silences(target)
+    clock.seconds += FIRST_WAIT
+    moody.mood = "well"
+    assert set(await target.observe_all({"tiny", "gemma"})) == {"tiny", "gemma"}
+    assert (await target.observe("another")).service == "another"
+
+
+async def test_a_look_for_many_from_before_a_change_is_not_taken_for_one_after_it(patient, moody):
+    moody.mood = "slow"
+    before = asyncio.create_task(patient.observe_all(("tiny", "gemma")))
+    await until(lambda: moody.waiting)
+    moody.mood = "well"
+    plan = Plan("op1", "wks", spec(), (), Fingerprint.of(await moody.observe("tiny")))
+    await patient.apply(plan, lambda news: None)
+    asked = moody.asked
+    await patient.observe_all(("tiny", "gemma"))
+    assert moody.asked == asked + 1
+    moody.let_go()
+    await before
+
+
 async def test_errors_are_not_shared_since_each_is_told_with_more(target, moody):
     moody.mood = "away"
     errors = await asyncio.gather(*(target.observe("x") for _ in range(2)), return_exceptions=True)
@@ -248,7 +305,7 @@ def test_what_a_deployer_offers_besides_its_guard_offers_too(moody, clock, tmp_p
         if getattr(each, "_is_runtime_protocol", False) and each is not Hurried
     ]
     assert Foresight in optional
-    plain = Moody("wks", tmp_path, clock, foresees=False)
+    plain = Moody("wks", tmp_path, clock, obliging=False)
     for each in optional:
         for real in (moody, plain):
             guard = guarded("wks", "rehearsal", real, clock)

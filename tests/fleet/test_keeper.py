@@ -1,6 +1,7 @@
 """Keeping what should run running: adopting, repairing, giving up, forgiving."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from structlog.testing import capture_logs
@@ -262,6 +263,96 @@ async def test_a_service_on_two_targets_is_reached_on_the_one_that_answers(
     world.new_fleet()
     await Watch(world).look()
     assert world.asked("wide") == [f"wide-{spec(name='wide').revision}-0"]
+
+
+@pytest.fixture
+async def crowd(watch, world):
+    """Twenty services on `a` and `b` besides, all well, and what `a` and `b` are asked."""
+    for number in range(20):
+        name = f"s{number:02}"
+        await world.change(spec(name=name, a=1, b=1), name)
+        await watch.ends(await world.operation(name))
+    world.new_fleet()
+    return [f"s{number:02}" for number in range(20)]
+
+
+def counted(monkeypatch, deployer):
+    """The looks that are made at a target from now on."""
+    looks, observe = [], deployer.observe
+
+    async def one(service):
+        looks.append(service)
+        return await observe(service)
+
+    async def many(services):
+        looks.append(sorted(services))
+        return {service: await observe(service) for service in services}
+
+    monkeypatch.setattr(deployer, "observe", one)
+    monkeypatch.setattr(deployer, "observe_all", many)
+    return looks
+
+
+async def test_many_services_are_kept_by_one_look(crowd, world, monkeypatch):
+    looks = {name: counted(monkeypatch, each) for name, each in world.deployers.items()}
+    assert await Watch(world).look() == 0
+    assert looks == {"a": [crowd, "tiny"], "b": [crowd]}
+    for name in crowd:
+        assert len(world.asked(name)) == 2
+
+
+async def lose_s07(world):
+    seen = await world.seen("b", "s07")
+    step = Step(StepKind.STOP, seen.replicas[0].id)
+    plan = Plan("accident", "b", spec(name="s07", a=1, b=1), (step,), Fingerprint.of(seen))
+    await world.deployers["b"].apply(plan, lambda news: None)
+
+
+async def test_what_is_lost_among_many_is_found_and_only_that(crowd, world):
+    watch = Watch(world)
+    await watch.look()
+    await lose_s07(world)
+    assert await watch.look() == 1
+    assert watch.filed[0].text == "repair s07"
+    assert [len(world.asked(name)) for name in crowd] == [2] * 7 + [1] + [2] * 12
+
+
+async def test_where_one_target_is_away_the_other_is_still_looked_at(crowd, world, monkeypatch):
+    async def away(services):
+        raise Unreachable("b does not answer")
+
+    watch = Watch(world)
+    await watch.look()
+    for verb in ("observe", "observe_all"):
+        monkeypatch.setattr(world.deployers["b"], verb, away)
+    world.new_fleet()
+    watch = Watch(world)
+    assert await watch.look() == 0
+    assert [len(world.asked(name)) for name in crowd] == [1] * 20
+
+
+async def test_what_somebody_began_to_change_while_many_were_looked_at_is_left_to_him(
+    crowd, world, monkeypatch
+):
+    """What was seen of it is of before."""
+    watch, operation = Watch(world), await world.operation("deploy s07")
+    await watch.look()
+    await watch.ends(operation)
+    await lose_s07(world)
+    observe_all = world.deployers["b"].observe_all
+    async with AsyncExitStack() as stack:
+
+        async def meanwhile(services):
+            claim = world.fleet.survey._claims.on("s07", operation, print_nothing)
+            await stack.enter_async_context(claim)
+            return await observe_all(services)
+
+        monkeypatch.setattr(world.deployers["b"], "observe_all", meanwhile)
+        assert await watch.look() == 0
+        assert len(world.asked("s07")) == 2
+    monkeypatch.setattr(world.deployers["b"], "observe_all", observe_all)
+    assert await watch.look() == 1
+    assert len(world.asked("s07")) == 1
 
 
 async def test_that_a_service_cannot_be_looked_at_is_logged_once(watch, world, monkeypatch):
