@@ -12,6 +12,7 @@ import structlog
 
 from bot import journal
 from bot.discretion import Discretion
+from bot.memory import settle_memory
 from bot.serving import serve
 from domain.errors import ConfigError, OpsError
 from ops_config.load import load
@@ -25,6 +26,7 @@ def run_until_stopped(config: Path, log_level: str) -> None:
     discretion = Discretion.of_environment()
     journal.start(discretion, log_level)
     try:
+        settle_memory()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(load(config), discretion))
     except ConfigError as error:

@@ -15,6 +15,7 @@ import uvloop
 
 from bench.gateway.upstream import MODEL
 from bot.clock import SystemClock
+from bot.memory import settle_memory
 from domain.backends import Manner
 from domain.replicas import ReplicaId
 from inference.endpoints import Endpoints
@@ -39,4 +40,5 @@ async def run(port: int, urls: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    settle_memory()  # as the bot does
     uvloop.run(run(int(sys.argv[1]), sys.argv[2:]))

@@ -15,6 +15,8 @@ AT_MOST = 3
 class Tries:
     """The way of one request along the endpoints that its goal leads to."""
 
+    __slots__ = ("_affinity", "_goal", "_last", "_router", "_same", "_tried", "fresh", "usage")
+
     def __init__(self, router: Router, goal: Goal, affinity: str | None) -> None:
         self._router, self._goal, self._affinity = router, goal, affinity
         self._tried: set[Incarnation] = set()
