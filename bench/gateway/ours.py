@@ -17,9 +17,10 @@ from inference.gateway.admission import OpenDoor
 from inference.gateway.opening import Ways, open_gateway
 from inference.gateway.server import application, listening
 
-from bench.gateway.upstream import MODEL
+from bench.gateway.upstream import FIRST_BYTE, MODEL
 from bot.clock import SystemClock
 from domain.replicas import ReplicaId
+from inference.client import Timeouts
 from inference.endpoints import Endpoints
 
 
@@ -31,7 +32,8 @@ async def run(port: int, urls: Sequence[str]) -> None:
         replica = ReplicaId(MODEL, "bench", number)
         endpoints.admit(replica, url, capacity=64, manner=Manner(keeps_alive=True))
     async with AsyncExitStack() as stack:
-        opening = open_gateway(endpoints, Ways(), clock, random.Random())  # noqa: S311
+        ways = Ways(timeouts=Timeouts(first_byte=FIRST_BYTE))
+        opening = open_gateway(endpoints, ways, clock, random.Random())  # noqa: S311
         gateway = await stack.enter_async_context(opening)
         app = application(gateway, OpenDoor(), clock)
         await stack.enter_async_context(listening(app, f"127.0.0.1:{port}", 5.0))
