@@ -13,11 +13,12 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from bench.gateway.upstream import MODEL
+from bench.gateway.upstream import FIRST_BYTE, MODEL
 from bot.clock import SystemClock
 from bot.memory import settle_memory
 from domain.backends import Manner
 from domain.replicas import ReplicaId
+from inference.client import Timeouts
 from inference.endpoints import Endpoints
 from inference.gateway.admission import OpenDoor
 from inference.gateway.opening import Ways, open_gateway
@@ -32,7 +33,8 @@ async def run(port: int, urls: Sequence[str]) -> None:
         replica = ReplicaId(MODEL, "bench", number)
         endpoints.admit(replica, url, capacity=64, manner=Manner(keeps_alive=True))
     async with AsyncExitStack() as stack:
-        opening = open_gateway(endpoints, Ways(), clock, random.Random())  # noqa: S311
+        ways = Ways(timeouts=Timeouts(first_byte=FIRST_BYTE))
+        opening = open_gateway(endpoints, ways, clock, random.Random())  # noqa: S311
         gateway = await stack.enter_async_context(opening)
         app = application(gateway, OpenDoor(), clock)
         await stack.enter_async_context(listening(app, f"127.0.0.1:{port}", 5.0))

@@ -43,14 +43,18 @@ class Upstream:
     async def start(self) -> None:
         """Returns once it answers."""
         argv = _python("upstream", str(self.port), str(self._delay))
-        log = self._folder / "upstream.log"
-        running = self._children.running("upstream", argv, log)
+        running = self._children.running("upstream", argv, self._folder / "upstream.log")
         self._child = await self._running.enter_async_context(running)
         await _answering(self.port, self._child, 30.0)
 
     def signal(self, number: int) -> None:
         """SIGSTOP, SIGCONT, SIGKILL."""
         os.kill(self._child.pid, number)
+
+    async def count(self) -> int:
+        """How many requests it got since it was started."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.url}/count") as answer:
+            return int(await answer.text())
 
     async def stop(self) -> None:
         """End it, frozen or not."""

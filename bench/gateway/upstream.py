@@ -3,6 +3,7 @@
     python -m bench.gateway.upstream PORT DELAY
 
 It answers after DELAY seconds with a completion, or with a stream of PIECES pieces, GAP apart.
+`GET /count` tells how often it was asked for one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import cast
 
@@ -22,6 +23,8 @@ GAP = 0.005
 PIECE = b'"content":"tok'
 """What each piece of content has once, and nothing else has."""
 MODEL = "tiny"
+FIRST_BYTE = 5.0
+"""Seconds for which our gateway waits for a first byte. Others are left at their defaults."""
 
 _USAGE = b'{"prompt_tokens":9,"completion_tokens":50,"total_tokens":59}'
 _HEAD = b'{"id":"chatcmpl-1","object":"%b","created":1,"model":"tiny","choices":['
@@ -71,8 +74,9 @@ _STREAMS = {usage: tuple(_stream(usage=usage)) for usage in (False, True)}
 class Connection(asyncio.Protocol):
     """Reads requests with a Content-Length, one at a time."""
 
-    def __init__(self, delay: float) -> None:
+    def __init__(self, delay: float, count: Callable[[int], int]) -> None:
         self._delay = delay
+        self._count = count
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,10 +93,13 @@ class Connection(asyncio.Protocol):
             if len(self._rest) < whole:
                 return
             body, self._rest = self._rest[end + 4 : whole], self._rest[whole:]
+            self._count(head.startswith(b"POST"))
             self._later(self._delay, partial(self._answer, head, body))
 
     def _answer(self, head: bytes, body: bytes) -> None:
-        if head.startswith(b"GET"):
+        if head.startswith(b"GET /count "):
+            self._transport.write(_json(b"%d" % self._count(0)))
+        elif head.startswith(b"GET"):
             self._transport.write(_json(_MODELS))
         elif _STREAM.search(body):
             self._send(iter(_STREAMS[_WANTS_USAGE.search(body) is not None]))
@@ -114,7 +121,16 @@ class Connection(asyncio.Protocol):
 
 async def _serve(port: int, delay: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(delay), "127.0.0.1", port, backlog=1024)
+    asked = 0
+
+    def count(more: int) -> int:
+        nonlocal asked
+        asked += more
+        return asked
+
+    server = await loop.create_server(
+        lambda: Connection(delay, count), "127.0.0.1", port, backlog=1024
+    )
     await server.serve_forever()
 
 
