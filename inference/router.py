@@ -57,6 +57,8 @@ class Router:
     def goal(self, model: str, pin: str | None = None) -> Goal:
         """What a name leads to. Raises UnknownName."""
         found = goal(model, pin, self._endpoints.known, self.routes)
+        if found.model is not None and pin is None and not self._endpoints.taken(found.members[0]):
+            raise unknown_model(model, self.names)
         if found.model is not None:
             for endpoint in self._endpoints.of(found.members[0]):
                 offered = [name for name, _ in endpoint.manner.models]

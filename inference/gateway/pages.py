@@ -33,6 +33,8 @@ async def body_of(request: web.Request) -> bytes:
     _check_framing(request)
     if request.content_type != "application/json":
         raise BadRequest("send JSON, with `Content-Type: application/json`", status=415)
+    if (request.content_length or 0) > request.client_max_size:
+        raise BadRequest(_too_large(request), status=413)
     try:
         if request.content.is_eof():  # it came with the head
             return await request.read()
@@ -40,8 +42,8 @@ async def body_of(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise BadRequest(f"the body did not come within {BODY_WITHIN:g} s", status=408) from None
-    except web.HTTPRequestEntityTooLarge as error:
-        raise BadRequest(f"the body is too large: {error.text}", status=413) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise BadRequest(_too_large(request), status=413) from None
 
 
 def session_of(request: web.Request, asked: Asked) -> str | None:
@@ -83,6 +85,10 @@ def marked(whole: Whole, asked: Asked, endpoint: Endpoint | None) -> Whole:
 def model_page(name: str) -> dict[str, Any]:
     """A model as OpenAI lists it."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "gantry"}
+
+
+def _too_large(request: web.Request) -> str:
+    return f"the body is too large: at most {request.client_max_size // 2**20} MiB are taken"
 
 
 def _check_framing(request: web.Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,9 @@ IDLE = 15.0
 
 MAX_ANSWER = 64 * 2**20
 """Bytes of an answer that is not streamed: it is read whole before anything of it is sent on."""
+
+_LONG = 2**20
+"""Bytes from which on a body is sent piece by piece, so that others get their turn."""
 
 _OURS = frozenset(
     {
@@ -46,7 +50,7 @@ class Upstreams:
         session = self._kept if reuse else self._fresh
         return session.post(
             _url(endpoint.url, path),
-            data=body,
+            data=body if len(body) < _LONG else io.BytesIO(body),
             headers=headers,
             timeout=self._timeout,
             allow_redirects=False,

@@ -18,9 +18,10 @@ from domain.replicas import ReplicaId
 from domain.usage import Served
 from inference.client import Timeouts
 from inference.endpoints import Endpoints
-from inference.gateway.admission import OpenDoor
+from inference.gateway.admission import Admission, OpenDoor
 from inference.gateway.opening import Gateway, Ways, open_gateway
 from inference.gateway.server import application, listening
+from inference.gateway.tally import Listener
 from tests.inference.conftest import SystemClock
 from tests.upstreams import Upstream
 
@@ -70,6 +71,7 @@ class Stage:
     url: str
     http: aiohttp.ClientSession
     served: list[Served] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
     manner: Manner = field(default_factory=lambda: Manner(keeps_alive=True))
 
     def admit(self, upstream: Upstream | str, number: int = 0, service: str = "tiny") -> ReplicaId:
@@ -103,16 +105,19 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(ways: Ways, drain: float = 5.0) -> AsyncIterator[Stage]:
+async def staged(
+    ways: Ways, drain: float = 5.0, admission: Admission | None = None
+) -> AsyncIterator[Stage]:
     endpoints, clock = Endpoints(), SystemClock()
     served: list[Served] = []
     async with open_gateway(endpoints, ways, clock, random.Random(1)) as gateway:
-        app = application(gateway, OpenDoor(), clock, [served.append])
+        listeners: list[Listener] = [served.append]
+        app = application(gateway, admission or OpenDoor(), clock, listeners)
         async with (
             listening(app, "127.0.0.1:0", drain) as address,
             aiohttp.ClientSession() as http,
         ):
-            yield Stage(endpoints, gateway, f"http://{address}", http, served)
+            yield Stage(endpoints, gateway, f"http://{address}", http, served, listeners)
 
 
 @pytest.fixture
