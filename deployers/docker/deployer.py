@@ -65,6 +65,8 @@ class DockerDeployer:
     async def inspect(self) -> TargetFacts:
         """Ask the engine. One that does not answer is a fact."""
         told = await facts.ask(self._name, self._api)
+        if told.reachable:
+            self._starting.offered.note(told.no_cards)
         return replace(told, no_compose=self._starting.compose.missing())
 
     async def observe(self, service: str) -> Observed:
@@ -163,10 +165,12 @@ class DockerDeployer:
                 await self._starting.adoption.end_all(plan.want.name)
 
     async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
-        for each in await self._containers(plan.want.name):
+        there = {each.replica: each for each in await self._containers(plan.want.name)}
+        for each in tuple(there.values()):
             if self._liveness.failure(each.id):  # its card may be free again once it is gone
                 await self._end(each)
-        found = await self._find(replica)
+                del there[each.replica]
+        found = there.get(replica)
         if found is not None and (found.runs or found.status == "restarting"):
             report(Progress(str(step), str(replica), Phase.LOADING, 1.0, "runs already"))
             return
