@@ -64,12 +64,16 @@ class Api:
     async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
         """Every container with these labels, whatever became of it, each looked at whole. ""
         stands for any value."""
-        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-        found = await self._call(
-            lambda client: client.containers(all=True, filters={"label": wanted})
-        )
+        found = await self.listed(**labels)
         looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in found))
         return [each for each in looked if each is not None]
+
+    async def listed(self, **labels: str) -> list[Mapping[str, Any]]:
+        """The same at a glance, in one call however many there are."""
+        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+        return await self._call(
+            lambda client: client.containers(all=True, filters={"label": wanted})
+        )
 
     async def container(self, name: str) -> Mapping[str, Any]:
         """One container, by name or id. Raises Gone."""

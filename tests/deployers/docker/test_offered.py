@@ -16,7 +16,7 @@ class Engine:
         self.runtimes: tuple[str, ...] = ()
 
     async def info(self) -> Mapping[str, Any]:
-        return {"Runtimes": dict.fromkeys(self.runtimes, {})}
+        return {"Runtimes": {name: {} for name in self.runtimes}}
 
 
 async def test_what_was_said_a_moment_ago_counts_and_then_is_asked_anew():
