@@ -32,7 +32,18 @@ def tell(text: str) -> None:
 @click.argument(
     "name",
     type=click.Choice(
-        ["room", "peers", "limits", "footprint", "deploy", "fleet", "targets", "docker", "all"]
+        [
+            "room",
+            "peers",
+            "limits",
+            "footprint",
+            "deploy",
+            "fleet",
+            "targets",
+            "docker",
+            "docker-faults",
+            "all",
+        ]
     ),
 )
 @click.option(
@@ -90,6 +101,9 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
         if name == "docker":
             book.begin()
             asyncio.run(_docker(book, synapse, times))
+        if name == "docker-faults":
+            book.begin()
+            asyncio.run(_docker_faults(book, synapse, times))
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:
@@ -123,6 +137,13 @@ async def _docker(book: Book, synapse: Path, times: int) -> None:
     from bench.docker import bench_docker
 
     await bench_docker(book, synapse, tell, times)
+
+
+async def _docker_faults(book: Book, synapse: Path, times: int) -> None:
+    """Not among `all`, for the same reason."""
+    from bench.docker_faults import bench_docker_faults
+
+    await bench_docker_faults(book, synapse, tell, times)
 
 
 async def _deploy(book: Book, synapse: Path, times: int) -> None:

@@ -18,7 +18,7 @@ from deployers.docker.client import bindings, connected, errand_config, host_con
 from deployers.docker.container import Container
 from deployers.docker.shelf import Mount
 from deployers.docker.streams import streamed
-from deployers.docker.ways.connection import Connection, Way
+from deployers.docker.ways.connection import Connection, Cut, Way
 from domain.errors import OpsError, Refused
 from domain.replicas import Gpu
 
@@ -308,7 +308,19 @@ class Api:
         self, ask: Callable[[docker.APIClient], Result], *, settle: bool = False
     ) -> Result:
         """Ask in a thread. With `settle` somebody who stops waiting waits for the answer all the
-        same, so that nothing happens behind their back."""
+        same, so that nothing happens behind their back.
+
+        Where the way was cut under it and stands again, the rest is asked once more: to ask twice
+        changes nothing, and a model that loads for minutes outlives a hiccup of the network.
+        """
+        try:
+            return await self._asked(ask, settle=settle)
+        except Cut:
+            if settle:
+                raise
+            return await self._asked(ask, settle=False)
+
+    async def _asked(self, ask: Callable[[docker.APIClient], Result], *, settle: bool) -> Result:
         client = await self._open()
         asked = asyncio.get_running_loop().run_in_executor(self._threads, ask, client)
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from deployers.protocol import Deployer
 from domain.errors import TargetError
 from domain.replicas import Phase, ReplicaId
 from tests.contract.stages import Stage
+from tests.deployers.docker.followers import followed_by
 from tests.engines.engine import DockerEngine
 from tests.engines.images import LLAMACPP
 
@@ -69,22 +69,10 @@ async def test_forty_followers_at_once_starve_no_call(stage: Stage):
     deployer = stage.open()
     await _deploy(deployer, stage)
     replica: ReplicaId = (await deployer.observe("tiny")).replicas[0].id
-    reading = asyncio.Semaphore(0)
-
-    async def follow() -> None:
-        async with aclosing(deployer.logs(replica, tail=1, follow=True)) as lines:
-            async for _ in lines:
-                reading.release()
-
-    followers = [asyncio.create_task(follow()) for _ in range(_FOLLOWERS)]
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            for _ in followers:
-                await reading.acquire()
-            assert (await deployer.inspect()).reachable
-            assert (await deployer.observe("tiny")).replicas[0].phase is Phase.READY
+    async with (
+        asyncio.timeout(_PATIENCE),
+        followed_by(_FOLLOWERS, deployer, replica) as followers,
+    ):
+        assert (await deployer.inspect()).reachable
+        assert (await deployer.observe("tiny")).replicas[0].phase is Phase.READY
         assert not any(each.done() for each in followers)
-    finally:
-        for each in followers:
-            each.cancel()
-        await asyncio.wait(followers)
