@@ -33,16 +33,8 @@ def tell(text: str) -> None:
     "name",
     type=click.Choice(
         [
-            "room",
-            "peers",
-            "limits",
-            "footprint",
-            "deploy",
-            "fleet",
-            "targets",
-            "docker",
-            "docker-faults",
-            "all",
+            *("room", "peers", "limits", "footprint", "deploy", "fleet", "targets"),
+            *("docker", "docker-faults", "docker-targets", "all"),
         ]
     ),
 )
@@ -104,6 +96,9 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
         if name == "docker-faults":
             book.begin()
             asyncio.run(_docker_faults(book, synapse, times))
+        if name == "docker-targets":
+            book.begin()
+            asyncio.run(_docker_targets(book, times))
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:
@@ -144,6 +139,12 @@ async def _docker_faults(book: Book, synapse: Path, times: int) -> None:
     from bench.docker_faults import bench_docker_faults
 
     await bench_docker_faults(book, synapse, tell, times)
+
+
+async def _docker_targets(book: Book, times: int) -> None:
+    from bench.docker_targets import bench_docker_targets
+
+    await bench_docker_targets(book, tell, times)
 
 
 async def _deploy(book: Book, synapse: Path, times: int) -> None:

@@ -20,7 +20,7 @@ _MANY = (
 )
 _BESIDE, _GONE = "!deploy tiny tiny://ops", "!remove tiny"
 _PATIENCE = 600.0
-_LOOKS = 10
+_LOOKS, _BESIDES = 10, 3
 
 
 async def bench_many(book: Book, synapse: Path, tell: Tell, engine: DockerEngine) -> None:
@@ -30,7 +30,7 @@ async def bench_many(book: Book, synapse: Path, tell: Tell, engine: DockerEngine
     async with open_stage(synapse, target) as stage:
         many = Many(stage, Ends(stage.caller))
         await many.deployed_beside()  # warms the caches
-        alone = await many.deployed_beside()
+        alone = [await many.deployed_beside() for _ in range(_BESIDES)]
         ping, status, targets = [await many.looks(each) for each in many.questions]
         tell(f"{FIFTY} containers are started ...")
         seconds, during = await many.started()
@@ -39,8 +39,9 @@ async def bench_many(book: Book, synapse: Path, tell: Tell, engine: DockerEngine
         _note(book, "fifty_ping_meanwhile", during, ping)
         for name, before in (("status", status), ("targets", targets)):
             _note(book, f"fifty_{name}", await many.looks(f"!{name}"), before)
-        beside = await many.deployed_beside()
-        book.note(Measure("docker.fifty_deploy_beside", "s", 1, Figure(beside), Figure(alone), "0"))
+        beside = [await many.deployed_beside() for _ in range(_BESIDES)]
+        figures = Figure.median(beside), Figure.median(alone)
+        book.note(Measure("docker.fifty_deploy_beside", "s", _BESIDES, *figures, "none of them"))
 
 
 def _note(book: Book, name: str, ours: list[float], before: list[float]) -> None:
