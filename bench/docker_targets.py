@@ -23,7 +23,6 @@ from domain.operations import State
 from tests.engines.engine import DockerEngine, free_port
 from tests.sshd import Sshd
 
-_LATER = 20
 Settings = Mapping[str, Any]
 
 
@@ -31,22 +30,19 @@ async def bench_docker_targets(book: Book, tell: Tell, times: int) -> None:
     """Each time with deployers that never asked anybody. How many of the living were told of in
     that first answer counts too: one that is told too late is as good as dead."""
     tell(f"{HOSTS} Docker targets, {DEAD} of them dead ...")
-    first, living, later = [], [], []
+    first, living = [], []
     async with _hosts() as hosts:
         for _ in range(max(3, times)):
             async with open_fleet(0, tuple(hosts), _opening(hosts)) as stage:
                 seconds, rows = await _asked(stage)
                 first.append(seconds)
                 living.append(float(sum(row[2] == "✓" for row in rows)))
-                later += [(await _asked(stage))[0] for _ in range(_LATER)]
     tell("\n".join(f"  {row[0]} {row[2]} {row[-1]}" for row in rows))
     figure = Figure.median(first)
     book.note(Measure("targets.docker_first", "s", len(first), figure, bound=Bound(slack=FIRST)))
     everybody = Bound(slack=HOSTS - DEAD, at_least=True)
     figure = Figure.median(living)
     book.note(Measure("targets.docker_living_told", "", len(living), figure, bound=everybody))
-    figure = Figure.median([each * 1000 for each in later])
-    book.note(Measure("targets.docker_later", "ms", len(later), figure))
 
 
 async def _asked(stage: FleetStage) -> tuple[float, tuple[tuple[str, ...], ...]]:

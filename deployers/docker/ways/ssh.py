@@ -55,7 +55,7 @@ class SshConnection:
         """The tunnel's end here, or that of `dial-stdio`; an engine has answered through it.
 
         Once per connection that is made: an engine that is down later is told by the call that
-        fails. Raises Unreachable or Refused, within 2 s if the host was found to be down before.
+        fails. Raises Unreachable or Refused, within 1.5 s if the host was found to be down before.
         """
         self._make_folder()
         rise = await self._tunnel.up()

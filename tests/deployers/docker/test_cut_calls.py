@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from deployers.docker.api import Api
 from deployers.docker.ways.connection import Cut
+from domain.progress import Progress
+from domain.replicas import Phase
+from tests.contract.stages import Stage, bring
 from tests.deployers.docker.ways import way_to
 from tests.engines.engine import DockerEngine
+from tests.engines.images import STUB
 from tests.sshd import Sshd
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.engine]
 
 T = TypeVar("T")
 
@@ -49,3 +54,27 @@ async def test_what_changes_something_is_not_done_twice(sshd: Sshd, docker_engin
             await cut_under(api.have_volume("cut"), sshd, docker_engine)
 
         await api.aclose()
+
+
+async def test_a_deployment_outlives_its_session(
+    sshd: Sshd, docker_engine: DockerEngine, tmp_path: Path
+):
+    """Killed while the model loads, which may take minutes."""
+    far = {"host": f"{sshd.url}{docker_engine.socket}", "ssh_config": sshd.config()}
+    stage = Stage("docker", tmp_path, far, docker_engine)
+    loads = {"env": (("READY_DELAY", "2"),), "settings": (("listens", "8080"),)}
+    want = stage.spec(engine="custom", image=STUB.reference, context=None, **loads)
+    killed: list[Progress] = []
+
+    def kill(news: Progress) -> None:
+        if news.step.startswith("wait-ready") and not killed:
+            sshd.signal_sessions(signal.SIGKILL)
+            killed.append(news)
+
+    try:
+        seen = await bring(stage.open(), want, kill)
+    finally:
+        await stage.close()
+
+    assert killed
+    assert [each.phase for each in seen.replicas] == [Phase.READY]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from deployers.protocol import Deployer
-from domain.errors import TargetError
+from domain.errors import Refused, TargetError
 from domain.replicas import Phase, ReplicaId
-from tests.contract.stages import Stage
+from tests.contract.stages import Stage, bring
 from tests.deployers.docker.followers import followed_by
 from tests.engines.engine import DockerEngine
-from tests.engines.images import LLAMACPP
+from tests.engines.images import CALM, LLAMACPP
 
 pytestmark = [
     pytest.mark.docker,
@@ -76,3 +76,20 @@ async def test_forty_followers_at_once_starve_no_call(stage: Stage):
         assert (await deployer.inspect()).reachable
         assert (await deployer.observe("tiny")).replicas[0].phase is Phase.READY
         assert not any(each.done() for each in followers)
+
+
+async def test_a_replica_whose_image_is_removed_serves_on_and_the_next_start_is_refused(
+    stage: Stage, docker_engine: DockerEngine
+):
+    client, deployer = docker_engine.client(), stage.open()
+    CALM.load(client)
+    made = {"engine": "custom", "image": CALM.reference, "context": None}
+    want = stage.spec(**made, settings=(("listens", "8080"),))
+    before = await bring(deployer, want)
+
+    client.images.remove(CALM.reference, force=True)
+    client.close()
+    with pytest.raises(Refused, match=f"{CALM.reference} cannot be pulled"):
+        await bring(deployer, want.model_copy(update={"env": (("ANOTHER", "1"),)}))
+
+    assert (await deployer.observe(want.name)).ready == before.ready
