@@ -23,13 +23,15 @@ from inference.client import Timeouts, Turn, open_session
 from inference.probe import Prober
 from tests.contract.stages import RealClock
 from tests.engines.engine import DockerEngine
-from tests.engines.images import LLAMACPP
+from tests.engines.images import CALM, LLAMACPP
 from tests.sshd import Sshd
 
 RATE = 50.0
 """Requests a second while a service is updated."""
 
 _DEPLOY, _REMOVE = "!deploy tiny tiny://ops", "!remove tiny"
+_SLOW = f"{_DEPLOY} --engine custom --image {CALM.reference} --set listens=8080 --env READY_DELAY=4"
+"""A stub that says that it loads for four seconds: what a deployment adds does not grow with it."""
 _LOOK_EVERY = 0.01
 
 
@@ -37,7 +39,8 @@ async def bench_docker(book: Book, synapse: Path, tell: Tell, times: int) -> Non
     """On an engine of its own, with the real llama.cpp server in its containers."""
     with DockerEngine.started(tls=False) as engine:
         client = engine.client()
-        LLAMACPP.load(client)
+        for image in (LLAMACPP, CALM):
+            image.load(client)
         client.close()
         await _deployments(book, synapse, tell, engine, times)
         await _updates(book, tell, engine)
@@ -52,31 +55,32 @@ async def _deployments(
     target = {"kind": "docker", "host": engine.unix, "images": images}
     async with open_stage(synapse, target) as stage, open_session() as http:
         ends, prober = Ends(stage.caller), Prober(http, RealClock())
-        runs: dict[str, list[float]] = {"ready": [], "told": [], "by_hand": [], "ping": []}
-        for _ in range(times + 1):
-            said = time.time()
-            runs["told"].append(await ends.seconds(stage.gantry.room, _DEPLOY))
-            runs["ready"].append(_ready_at(engine, said) - said)
-            recipe = _recipe(engine)
-            await ends.seconds(stage.gantry.room, _REMOVE)
-            runs["by_hand"].append(await _by_hand(engine, recipe, prober))
-            runs["ping"].append(await ends.seconds(stage.gantry.room, "!ping"))
-            tell(", ".join(f"{name} {values[-1]:.2f} s" for name, values in runs.items()))
-    _note_deployments(book, {name: values[1:] for name, values in runs.items()})
+        for kind, deploy, count in (("deploy", _DEPLOY, times), ("slow", _SLOW, min(times, 5))):
+            runs: dict[str, list[float]] = {"ready": [], "told": [], "by_hand": [], "ping": []}
+            for _ in range(count + 1):
+                said = time.time()
+                runs["told"].append(await ends.seconds(stage.gantry.room, deploy))
+                runs["ready"].append(_ready_at(engine, said) - said)
+                recipe = _recipe(engine)
+                await ends.seconds(stage.gantry.room, _REMOVE)
+                runs["by_hand"].append(await _by_hand(engine, recipe, prober))
+                runs["ping"].append(await ends.seconds(stage.gantry.room, "!ping"))
+                tell(", ".join(f"{name} {values[-1]:.2f} s" for name, values in runs.items()))
+            _note_deployments(book, kind, {name: values[1:] for name, values in runs.items()})
 
 
-def _note_deployments(book: Book, runs: Mapping[str, Sequence[float]]) -> None:
+def _note_deployments(book: Book, kind: str, runs: Mapping[str, Sequence[float]]) -> None:
     """Until ready, as the bound has it, and until the room is told; what a bare answer takes."""
     by_hand, times = runs["by_hand"], len(runs["by_hand"])
     peer = Figure.median(by_hand)
     for name in ("ready", "told"):
         figure, bound = Figure.median(runs[name]), Bound(factor=1.1)
-        measure = f"docker.deploy_{name}"
+        measure = f"docker.{kind}_{name}"
         book.note(Measure(measure, "s", times, figure, peer, "by hand", bound))
         ratios = [mine / theirs for mine, theirs in zip(runs[name], by_hand, strict=True)]
         figure, bound = Figure.median(ratios), Bound(slack=1.1)
         book.note(Measure(f"{measure}_pairs", "x", times, figure, bound=bound))
-    book.note(Measure("docker.ping", "s", times, Figure.median(runs["ping"])))
+    book.note(Measure(f"docker.{kind}_ping", "s", times, Figure.median(runs["ping"])))
 
 
 async def _updates(book: Book, tell: Tell, engine: DockerEngine) -> None:
@@ -156,7 +160,10 @@ def _recipe(engine: DockerEngine) -> list[str]:
     client = engine.client()
     try:
         [made] = client.containers.list()
-        return ["-v", "gantry-models:/models", LLAMACPP.reference, *made.attrs["Config"]["Cmd"]]
+        config = made.attrs["Config"]
+        environment = (word for each in config["Env"] for word in ("-e", each))
+        command = config["Cmd"] or ()
+        return [*environment, "-v", "gantry-models:/models", config["Image"], *command]
     finally:
         client.close()
 

@@ -195,7 +195,7 @@ class Models:
                     if not there or there["size"] != len(content):
                         tell(None, f"bringing {source}, {len(content) / 1e6:.2g} MB")
                         await place.put(WEIGHTS, tarred(inside, content))
-                    self._lately.note(await _look(place, source, f"{WEIGHTS}/{inside}"))
+                    self._lately.note(await asyncio.to_thread(_bundled, source))
         except Answer as answer:
             raise refusal(f"{source} cannot be put there", str(answer)) from answer
 
@@ -245,7 +245,7 @@ def _of_hub(source: Source) -> bool:
 def _bundled(source: Source) -> Found:
     place = bundled(source)
     with place.open("rb") as file:
-        return Found(source, place.stat().st_size, read_header(file))
+        return Found(source, place.stat().st_size, _named(read_header(file), source))
 
 
 async def _header(place: Place, path: str) -> Header:

@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.engine,
     # docker-py leaves a socket open that did not connect; when that is seen is chance.
+    pytest.mark.usefixtures("swept"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
