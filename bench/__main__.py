@@ -35,17 +35,8 @@ def tell(text: str) -> None:
     "name",
     type=click.Choice(
         [
-            "room",
-            "peers",
-            "limits",
-            "footprint",
-            "deploy",
-            "fleet",
-            "targets",
-            "docker",
-            "gateway",
-            "gateway-faults",
-            "all",
+            *("room", "peers", "limits", "footprint", "deploy", "fleet", "targets"),
+            *("docker", "docker-faults", "docker-targets", "gateway", "gateway-faults", "all"),
         ]
     ),
 )
@@ -107,6 +98,12 @@ def bench(name: str, pings: int, times: int, minutes: float, synapse: Path) -> N
         if name in ("gateway", "gateway-faults"):  # not among `all`: LiteLLM is installed for them
             book.begin()
             asyncio.run((bench_gateway if name == "gateway" else bench_faults)(book, tell))
+        if name == "docker-faults":
+            book.begin()
+            asyncio.run(_docker_faults(book, synapse, times))
+        if name == "docker-targets":
+            book.begin()
+            asyncio.run(_docker_targets(book, times))
         if name in ("deploy", "all"):
             asyncio.run(_deploy(book, synapse, times))
     except OpsError as error:
@@ -140,6 +137,19 @@ async def _docker(book: Book, synapse: Path, times: int) -> None:
     from bench.docker import bench_docker
 
     await bench_docker(book, synapse, tell, times)
+
+
+async def _docker_faults(book: Book, synapse: Path, times: int) -> None:
+    """Not among `all`, for the same reason."""
+    from bench.docker_faults import bench_docker_faults
+
+    await bench_docker_faults(book, synapse, tell, times)
+
+
+async def _docker_targets(book: Book, times: int) -> None:
+    from bench.docker_targets import bench_docker_targets
+
+    await bench_docker_targets(book, tell, times)
 
 
 async def _deploy(book: Book, synapse: Path, times: int) -> None:

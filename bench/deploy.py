@@ -31,11 +31,11 @@ class Ends:
         self._fresh = asyncio.Event()
         caller.listen(self._hear)
 
-    async def seconds(self, room: str, command: str) -> float:
+    async def seconds(self, room: str, command: str, patience: float = _PATIENCE) -> float:
         """Say it and wait until the room is told that it succeeded."""
         begun = time.perf_counter()
         event = await self._caller.say(room, command)
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(patience):
             while event not in self._ended:
                 self._fresh.clear()
                 await self._fresh.wait()

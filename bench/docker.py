@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -24,13 +24,15 @@ from inference.gateway.opening import Ways, open_gateway
 from inference.probe import Prober
 from tests.contract.stages import RealClock
 from tests.engines.engine import DockerEngine
-from tests.engines.images import LLAMACPP
+from tests.engines.images import CALM, LLAMACPP
 from tests.sshd import Sshd
 
 RATE = 50.0
 """Requests a second while a service is updated."""
 
 _DEPLOY, _REMOVE = "!deploy tiny tiny://ops", "!remove tiny"
+_SLOW = f"{_DEPLOY} --engine custom --image {CALM.reference} --set listens=8080 --env READY_DELAY=4"
+"""A stub that says that it loads for four seconds: what a deployment adds does not grow with it."""
 _LOOK_EVERY = 0.01
 
 
@@ -38,7 +40,8 @@ async def bench_docker(book: Book, synapse: Path, tell: Tell, times: int) -> Non
     """On an engine of its own, with the real llama.cpp server in its containers."""
     with DockerEngine.started(tls=False) as engine:
         client = engine.client()
-        LLAMACPP.load(client)
+        for image in (LLAMACPP, CALM):
+            image.load(client)
         client.close()
         await _deployments(book, synapse, tell, engine, times)
         await _updates(book, tell, engine)
@@ -53,21 +56,32 @@ async def _deployments(
     target = {"kind": "docker", "host": engine.unix, "images": images}
     async with open_stage(synapse, target) as stage, open_session() as http:
         ends, prober = Ends(stage.caller), Prober(http, RealClock())
-        ours: list[float] = []
-        by_hand: list[float] = []
-        for _ in range(times + 1):
-            ours.append(await ends.seconds(stage.gantry.room, _DEPLOY))
-            recipe = _recipe(engine)
-            await ends.seconds(stage.gantry.room, _REMOVE)
-            by_hand.append(await _by_hand(engine, recipe, prober))
-            tell(f"deployed in {ours[-1]:.2f} s, by hand in {by_hand[-1]:.2f} s")
-    ratios = [mine / theirs for mine, theirs in zip(ours[1:], by_hand[1:], strict=True)]
-    bound, peer = Bound(factor=1.1), Figure.median(by_hand[1:])
-    told = Measure("docker.deploy", "s", times, Figure.median(ours[1:]), peer, "by hand", bound)
-    book.note(told)
-    book.note(
-        Measure("docker.deploy_pairs", "x", times, Figure.median(ratios), bound=Bound(slack=1.1))
-    )
+        for kind, deploy, count in (("deploy", _DEPLOY, times), ("slow", _SLOW, min(times, 5))):
+            runs: dict[str, list[float]] = {"ready": [], "told": [], "by_hand": [], "ping": []}
+            for _ in range(count + 1):
+                said = time.time()
+                runs["told"].append(await ends.seconds(stage.gantry.room, deploy))
+                runs["ready"].append(_ready_at(engine, said) - said)
+                recipe = _recipe(engine)
+                await ends.seconds(stage.gantry.room, _REMOVE)
+                runs["by_hand"].append(await _by_hand(engine, recipe, prober))
+                runs["ping"].append(await ends.seconds(stage.gantry.room, "!ping"))
+                tell(", ".join(f"{name} {values[-1]:.2f} s" for name, values in runs.items()))
+            _note_deployments(book, kind, {name: values[1:] for name, values in runs.items()})
+
+
+def _note_deployments(book: Book, kind: str, runs: Mapping[str, Sequence[float]]) -> None:
+    """Until ready, as the bound has it, and until the room is told; what a bare answer takes."""
+    by_hand, times = runs["by_hand"], len(runs["by_hand"])
+    peer = Figure.median(by_hand)
+    for name in ("ready", "told"):
+        figure, bound = Figure.median(runs[name]), Bound(factor=1.1)
+        measure = f"docker.{kind}_{name}"
+        book.note(Measure(measure, "s", times, figure, peer, "by hand", bound))
+        ratios = [mine / theirs for mine, theirs in zip(runs[name], by_hand, strict=True)]
+        figure, bound = Figure.median(ratios), Bound(slack=1.1)
+        book.note(Measure(f"{measure}_pairs", "x", times, figure, bound=bound))
+    book.note(Measure(f"docker.{kind}_ping", "s", times, Figure.median(runs["ping"])))
 
 
 async def _updates(book: Book, tell: Tell, engine: DockerEngine) -> None:
@@ -148,7 +162,22 @@ def _recipe(engine: DockerEngine) -> list[str]:
     client = engine.client()
     try:
         [made] = client.containers.list()
-        return ["-v", "gantry-models:/models", LLAMACPP.reference, *made.attrs["Config"]["Cmd"]]
+        config = made.attrs["Config"]
+        environment = (word for each in config["Env"] for word in ("-e", each))
+        command = config["Cmd"] or ()
+        return [*environment, "-v", "gantry-models:/models", config["Image"], *command]
+    finally:
+        client.close()
+
+
+def _ready_at(engine: DockerEngine, since: float) -> float:
+    """When (seconds, epoch) the engine was told to keep a replica up: it had just given its first
+    token."""
+    client = engine.client()
+    try:
+        filters = {"type": "container", "event": "update"}
+        told = client.events(since=since, until=time.time(), filters=filters, decode=True)
+        return float(next(iter(told))["timeNano"]) / 1e9
     finally:
         client.close()
 

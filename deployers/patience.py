@@ -5,6 +5,8 @@ from __future__ import annotations
 from domain.clock import Clock
 
 _BUDGETS_IN_ALL = 10
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
+_SHARE = 0.05
 
 
 class Patience:
@@ -24,6 +26,14 @@ class Patience:
     def spent(self) -> float:
         """Seconds since the beginning."""
         return self._clock.monotonic() - self._begun
+
+    @property
+    def pause(self) -> float:
+        """Seconds until it is worth looking again: a twentieth of what was waited for already.
+
+        So looking late costs one that starts in a moment no more than one that takes a minute.
+        """
+        return min(max(self.spent * _SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
     @property
     def over(self) -> bool:

@@ -125,6 +125,11 @@ class Sshd:
         self.signal_sessions(signal.SIGKILL)
         self._process = None
 
+    def freeze(self) -> None:
+        """Take connections and say nothing, until it is stopped. Sessions go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def sessions(self) -> list[psutil.Process]:
         """What serves those that are connected, and what they run."""
         if self._process is None or self._process.poll() is not None:

@@ -18,7 +18,7 @@ from deployers.docker.client import bindings, connected, errand_config, host_con
 from deployers.docker.container import Container
 from deployers.docker.shelf import Mount
 from deployers.docker.streams import streamed
-from deployers.docker.ways.connection import Connection, Way
+from deployers.docker.ways.connection import Connection, Cut, Way
 from domain.errors import OpsError, Refused
 from domain.replicas import Gpu
 
@@ -64,18 +64,25 @@ class Api:
     async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
         """Every container with these labels, whatever became of it, each looked at whole. ""
         stands for any value."""
-        return await self._whole(await self._listed(**labels))
+        return await self._whole(await self.listed(**labels))
 
     async def containers_by(
         self, label: str, values: Collection[str]
     ) -> dict[str, list[Mapping[str, Any]]]:
         """For each of these values of a label the containers that have it, found by one list."""
-        listed = await self._listed(**{label: ""})
+        listed = await self.listed(**{label: ""})
         wanted = [each for each in listed if each["Labels"][label] in values]
         found: dict[str, list[Mapping[str, Any]]] = {value: [] for value in values}
         for each in await self._whole(wanted):
             found[each["Config"]["Labels"][label]].append(each)
         return found
+
+    async def listed(self, **labels: str) -> list[Mapping[str, Any]]:
+        """The same at a glance, in one call however many there are."""
+        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+        return await self._call(
+            lambda client: client.containers(all=True, filters={"label": wanted})
+        )
 
     async def container(self, name: str) -> Mapping[str, Any]:
         """One container, by name or id. Raises Gone."""
@@ -300,12 +307,6 @@ class Api:
             self._client[1].close()
         await self._connection.aclose()
 
-    async def _listed(self, **labels: str) -> list[Mapping[str, Any]]:
-        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-        return await self._call(
-            lambda client: client.containers(all=True, filters={"label": wanted})
-        )
-
     async def _whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in listed))
         return [each for each in looked if each is not None]
@@ -320,7 +321,19 @@ class Api:
         self, ask: Callable[[docker.APIClient], Result], *, settle: bool = False
     ) -> Result:
         """Ask in a thread. With `settle` somebody who stops waiting waits for the answer all the
-        same, so that nothing happens behind their back."""
+        same, so that nothing happens behind their back.
+
+        Where the way was cut under it and stands again, the rest is asked once more: to ask twice
+        changes nothing, and a model that loads for minutes outlives a hiccup of the network.
+        """
+        try:
+            return await self._asked(ask, settle=settle)
+        except Cut:
+            if settle:
+                raise
+            return await self._asked(ask, settle=False)
+
+    async def _asked(self, ask: Callable[[docker.APIClient], Result], *, settle: bool) -> Result:
         client = await self._open()
         asked = asyncio.get_running_loop().run_in_executor(self._threads, ask, client)
         try:

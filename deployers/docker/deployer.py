@@ -15,7 +15,7 @@ from deployers.docker.cards import CardMemory
 from deployers.docker.compose import adopted, adopting
 from deployers.docker.following import following
 from deployers.docker.liveness import Liveness
-from deployers.docker.looking import Seen, seen
+from deployers.docker.looking import Glimpse, Seen, glimpse, seen
 from deployers.docker.observing import Observing
 from deployers.docker.starting import Starting
 from deployers.docker.waiting import Greeting, Readiness, Waiting
@@ -27,7 +27,7 @@ from domain.errors import Refused, TargetError, Unhealthy, UnknownName, Unsuppor
 from domain.fit import Need
 from domain.incidents import Incident
 from domain.made_of import MadeOf
-from domain.plans import Plan, Step, StepKind
+from domain.plans import Fingerprint, Plan, Step, StepKind
 from domain.progress import Progress, Report
 from domain.replicas import Observed, Phase, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
@@ -66,6 +66,8 @@ class DockerDeployer:
     async def inspect(self) -> TargetFacts:
         """Ask the engine. One that does not answer is a fact."""
         told = await facts.ask(self._name, self._api)
+        if told.reachable:
+            self._starting.offered.note(told.no_cards)
         return replace(told, no_compose=self._starting.compose.missing())
 
     async def observe(self, service: str) -> Observed:
@@ -105,7 +107,7 @@ class DockerDeployer:
 
     async def apply(self, plan: Plan, report: Report) -> None:
         """Walk the plan's steps; each looks first whether it is done already."""
-        if news := plan.changed_since(await self.observe(plan.want.name)):
+        if news := plan.differs(await self._alive_now(plan.want.name)):
             raise WorldChanged(f"{self._name} changed since this was planned: {news}", "plan again")
         for step in plan.steps:
             replica = str(step.replica) if step.replica else None
@@ -165,10 +167,12 @@ class DockerDeployer:
                 await self._starting.adoption.end_all(plan.want.name)
 
     async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
-        for each in await self._observing.containers(plan.want.name):
-            if self._liveness.failure(each.id):  # its card may be free again once it is gone
-                await self._end(each)
-        found = await self._find(replica)
+        there = {each.replica: each.id for each in await self._glimpses(plan.want.name)}
+        lost = [each for each, container in there.items() if self._liveness.failure(container)]
+        for each in lost:  # its card may be free again once it is gone
+            if (dead := await self._find(each)) is not None:
+                await self._end(dead)
+        found = await self._find(replica) if replica in there else None
         if found is not None and (found.runs or found.status == "restarting"):
             report(Progress(str(step), str(replica), Phase.LOADING, 1.0, "runs already"))
             return
@@ -243,6 +247,16 @@ class DockerDeployer:
 
     def _alive(self, found: Seen) -> bool:
         return found.phase(ready=True).alive and self._liveness.failure(found.id) is None
+
+    async def _alive_now(self, service: str) -> Fingerprint:
+        """Without a look at each: a step of a service of fifty replicas would take fifty."""
+        there = await self._glimpses(service)
+        alive = (each for each in there if each.alive and not self._liveness.failure(each.id))
+        return Fingerprint(frozenset(str(each.replica) for each in alive))
+
+    async def _glimpses(self, service: str) -> list[Glimpse]:
+        there = await self._api.listed(**{labels.SERVICE: service})
+        return [each for each in map(glimpse, there) if each is not None]
 
     async def _find(self, replica: ReplicaId) -> Seen | None:
         there = await self._api.containers(**{labels.REPLICA: str(replica)})

@@ -85,6 +85,31 @@ class Seen:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A replica's container in a list: that it is there, and not how it is."""
+
+    id: str
+    replica: ReplicaId
+    status: str
+    """The engine's word."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it holds resources: what `Seen.phase` has for alive."""
+        return self.status in ("running", "paused", "restarting")
+
+
+def glimpse(listed: Mapping[str, Any]) -> Glimpse | None:
+    """Read an entry of `GET /containers/json` (Docker Engine API 1.41). None for a container that
+    is no replica of ours."""
+    try:
+        replica = ReplicaId.parse((listed.get("Labels") or {})[REPLICA])
+    except (KeyError, ValueError):
+        return None
+    return Glimpse(listed["Id"], replica, listed["State"])
+
+
 def seen(container: Mapping[str, Any]) -> Seen | None:
     """Read what `GET /containers/ID/json` answers (Docker Engine API 1.41). None for a container
     that is no replica of ours."""

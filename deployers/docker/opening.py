@@ -16,6 +16,7 @@ from deployers.docker.container import LOOPBACK, Site
 from deployers.docker.deployer import DockerDeployer
 from deployers.docker.downloads import DEFAULT_HUB, Downloads, Origin
 from deployers.docker.images import Images
+from deployers.docker.offered import Offered
 from deployers.docker.shelf import Shelf
 from deployers.docker.shelves import Shelves
 from deployers.docker.starting import Starting
@@ -44,7 +45,8 @@ def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -
     program = Program(tools.state_dir / "run" / "docker-config")
     compose = Compose(api, way, program, always=settings.compose)
     adoption = Adoption(api, way, program, images, settings.projects_dir)
-    starting = Starting(api, images, models, site, compose, adoption)
+    offered = Offered(api, tools.clock)
+    starting = Starting(api, images, models, site, compose, adoption, offered)
     return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)
 
 

@@ -14,6 +14,7 @@ from deployers.docker.container import REPLICA, Container, Site, container, imag
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.hardware import Choice
 from deployers.docker.images import Images, Tell
+from deployers.docker.offered import Offered
 from deployers.docker.weights import Found, Models
 from deployers.engines import llamacpp, vllm
 from deployers.engines.preset import Hardware
@@ -38,6 +39,7 @@ class Starting:
     site: Site
     compose: Compose
     adoption: Adoption
+    offered: Offered
 
     def choose(self, want: ServiceSpec, trouble: str | None) -> Choice:
         """Card or processor. Raises Unsupported."""
@@ -120,7 +122,7 @@ class Starting:
     async def _choice(self, want: ServiceSpec) -> Choice:
         if want.gpu == "none":
             return Choice("cpu")
-        return self.choose(want, hardware.trouble(await self.api.info()))
+        return self.choose(want, await self.offered.trouble())
 
     async def _start(
         self, replica: ReplicaId, plan: Plan, choice: Choice, step: str, report: Report

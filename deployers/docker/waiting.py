@@ -26,8 +26,6 @@ Greeting = Callable[[str, Tell], Awaitable[bool]]
 
 Raises Refused where it will not have it."""
 
-_SHORTEST_LOOK = 0.02
-_LONGEST_LOOK = 0.5
 _AT_ONCE = 2
 
 
@@ -78,7 +76,7 @@ class Waiting:
         `greet` is what its engine has to hear once it listens. Raises Unhealthy as soon as it
         dies, will not have what it hears, or its patience is over; it is ended then.
         """
-        patience, look, told = Patience(budget, self._clock), _SHORTEST_LOOK, ""
+        patience, told = Patience(budget, self._clock), ""
         while (found := await self._look(replica)).runs:
             if found.served and self._readiness.knows(found):
                 return None
@@ -95,8 +93,7 @@ class Waiting:
             if line != told:
                 told, at = line, stage(line)
                 report(Progress(step, str(replica), at.phase, at.fraction, line))
-            await self._clock.sleep(look)
-            look = min(look * 1.5, _LONGEST_LOOK)
+            await self._clock.sleep(patience.pause)
         raise await self.died(found)
 
     async def _greeted(self, found: Seen, greet: Greeting, step: str, report: Report) -> bool:

@@ -93,6 +93,8 @@ class Models:
     ) -> None:
         self._shelves, self._shelf, self._lately = shelves, shelf, Lately(shelves.clock)
         self._downloads, self._glances = downloads, glances
+        self._bringing = asyncio.Lock()
+        """An engine that unpacks one file twice at once takes it away from itself."""
 
     async def fetch(self, source: Source, image: str, tell: Tell) -> None:
         """Have a model there. What an engine fetches by itself is left to it.
@@ -185,12 +187,15 @@ class Models:
         file = bundled(source)
         inside, content = f"tiny/{file.name}", await asyncio.to_thread(file.read_bytes)
         try:
-            async with self._shelves.open(image, (self._kept,)) as place:
-                there = await place.stat(f"{WEIGHTS}/{inside}")
-                if there and there["size"] == len(content):
+            async with self._bringing:
+                if self._lately.of(source):
                     return
-                tell(None, f"bringing {source}, {len(content) / 1e6:.2g} MB")
-                await place.put(WEIGHTS, tarred(inside, content))
+                async with self._shelves.open(image, (self._kept,)) as place:
+                    there = await place.stat(f"{WEIGHTS}/{inside}")
+                    if not there or there["size"] != len(content):
+                        tell(None, f"bringing {source}, {len(content) / 1e6:.2g} MB")
+                        await place.put(WEIGHTS, tarred(inside, content))
+                    self._lately.note(await asyncio.to_thread(_bundled, source))
         except Answer as answer:
             raise refusal(f"{source} cannot be put there", str(answer)) from answer
 
@@ -240,7 +245,7 @@ def _of_hub(source: Source) -> bool:
 def _bundled(source: Source) -> Found:
     place = bundled(source)
     with place.open("rb") as file:
-        return Found(source, place.stat().st_size, read_header(file))
+        return Found(source, place.stat().st_size, _named(read_header(file), source))
 
 
 async def _header(place: Place, path: str) -> Header:

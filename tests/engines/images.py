@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import docker
@@ -148,6 +148,16 @@ STUB = Image(
     ),
 )
 """Serves nothing and fails as asked: `programs/stub_server.py` says how."""
+
+CALM = replace(
+    STUB,
+    tag="calm",
+    changes=(
+        "HEALTHCHECK --interval=30s CMD curl -fsS -m 1 http://localhost:${PORT:-8080}/health",
+    ),
+)
+"""The same, checked as seldom as the images people use: fifty that are checked every second keep a
+small machine busy with nothing else."""
 
 IMAGES = (LLAMACPP, STUB)
 """What every engine of a test run has."""

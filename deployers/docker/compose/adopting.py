@@ -183,7 +183,8 @@ class Adoption:
                 owner = f"{whose} has adopted it" if whose else "it was not Gantry that started it"
                 raise Refused(
                     f"the project {project.name} is on that host already, and {owner}",
-                    hint=f"take that down first: docker compose -p {project.name} down",
+                    hint="take that down, which leaves its volumes, and deploy again: "
+                    f"docker compose -p {project.name} down",
                 )
 
     async def _projects(self, service: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from domain.errors import TargetError
+from domain.errors import TargetError, Unreachable
 from domain.replicas import Gpu
 
 
@@ -31,6 +31,10 @@ class Way:
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the `docker` command line needs to go the same way: DOCKER_HOST and its like. The whole
     of it, beside PATH: nothing of ours goes along."""
+
+
+class Cut(Unreachable):
+    """The way was cut under a call, and stands again: what became of the call is not known."""
 
 
 class Connection(Protocol):

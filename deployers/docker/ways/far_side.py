@@ -19,10 +19,13 @@ CARDS = "nvidia-smi " + " ".join(f'"{word}"' for word in nvidia.ASK)
 """Asked of a Windows host."""
 
 # What it says is marked line by line, since a login may print words of its own.
-_SCRIPT = r"""
+_MARKED = r"""
 m() { sed "s/^/gantry:$1=/"; }
-s=SOCKET
 uname -s | m system
+if command -v nvidia-smi >/dev/null 2>&1; then CARDS 2>/dev/null | m gpu; fi
+"""
+_SCRIPT = r"""
+s=SOCKET
 id -un | m user
 if [ -S "$s" ]; then
   if [ -r "$s" ] && [ -w "$s" ]; then echo open; else echo denied; fi
@@ -32,7 +35,6 @@ if command -v docker >/dev/null 2>&1; then
   echo yes | m docker
   docker HOST version --format "{{.Server.Version}}" 2>&1 | m answer
 fi
-if command -v nvidia-smi >/dev/null 2>&1; then CARDS 2>/dev/null | m gpu; fi
 """
 _SAID = re.compile(r"^gantry:(\w+)=(.*?)\r?$", re.MULTILINE)
 _VERSION = re.compile(r"^\s*v?(\d+\.\d+[\w.+~-]*)\s*$", re.MULTILINE)
@@ -61,12 +63,17 @@ class FarSide:
 
 def question(socket: str | None) -> str:
     """What a host with a shell of the Unix kind is asked. It changes nothing there."""
-    script = (
-        _SCRIPT.replace("SOCKET", shlex.quote(socket or SOCKET))
-        .replace("HOST ", _host(socket))
-        .replace("CARDS", CARDS)
-    )
-    return f"sh -c {shlex.quote(script)}"
+    script = _SCRIPT.replace("SOCKET", shlex.quote(socket or SOCKET))
+    return _shell(_MARKED + script.replace("HOST ", _host(socket)))
+
+
+def question_of_cards() -> str:
+    """The part of `question` that changes from one moment to the next, and takes no `docker`."""
+    return _shell(_MARKED)
+
+
+def _shell(script: str) -> str:
+    return f"sh -c {shlex.quote(script.replace('CARDS', CARDS))}"
 
 
 def dial(socket: str | None) -> str:

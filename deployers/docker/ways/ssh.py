@@ -55,7 +55,7 @@ class SshConnection:
         """The tunnel's end here, or that of `dial-stdio`; an engine has answered through it.
 
         Once per connection that is made: an engine that is down later is told by the call that
-        fails. Raises Unreachable or Refused, within 2 s if the host was found to be down before.
+        fails. Raises Unreachable or Refused, within 1.5 s if the host was found to be down before.
         """
         self._make_folder()
         rise = await self._tunnel.up()
@@ -90,7 +90,10 @@ class SshConnection:
         return ssh_sentences.back_again(self.address)
 
     async def cards(self) -> tuple[Gpu, ...] | None:
-        """Asked in a login of its own, whether or not the tunnel stands."""
+        """Asked over the connection that stands; where none does, or it cannot be asked so, in a
+        login of its own. That takes each side a tenth of a second of a core, at each look."""
+        if (there := await self._asked(far_side.question_of_cards())) is not None:
+            return there.gpus
         try:
             return (await self._look()).gpus
         except TargetError:
@@ -136,12 +139,16 @@ class SshConnection:
         try:
             return await self._preflight.look()
         except TargetError:
-            asked = far_side.question(self._there.socket)
-            master = self._tunnel.master
-            there = far_side.read(await master.run(asked, _LOOK_WITHIN)) if master.alive else None
+            there = await self._asked(far_side.question(self._there.socket))
             if there is None:
                 raise
             return there
+
+    async def _asked(self, question: str) -> FarSide | None:
+        """By OpenSSH, over the connection that stands. None where none does, or nobody there has
+        a shell of the Unix kind."""
+        master = self._tunnel.master
+        return far_side.read(await master.run(question, _LOOK_WITHIN)) if master.alive else None
 
     def _forbidden(self) -> bool:
         return "administratively prohibited" in self._tunnel.master.said

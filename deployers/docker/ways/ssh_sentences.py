@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from deployers.docker.ways.connection import Cut
 from domain.errors import Refused, TargetError, Unreachable
 
 
@@ -132,7 +133,7 @@ def shell_talks(address: str, words: str) -> TargetError:
 
 def back_again(address: str) -> TargetError:
     """It was cut, and is whole."""
-    return Unreachable(
+    return Cut(
         f"{address}: the connection was cut in the middle, and stands again", hint="try again"
     )
 

@@ -15,7 +15,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _BETWEEN_REFUSALS = 5.0
 """Seconds; who is refused again and again is shut out by many a host."""
 _PATIENCE = 20.0
-_PATIENCE_WHILE_DOWN = 2.0
+_PATIENCE_WHILE_DOWN = 1.5
+"""Seconds; less than whoever looks at all targets waits for each, so that they read the reason."""
 _BRIEF = 2.0
 """Seconds. A host that lets one in only to hang up is not to be asked again and again."""
 

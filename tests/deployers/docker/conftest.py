@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import shutil
@@ -67,6 +68,14 @@ def container(engine: Path) -> Iterator[str]:
     made = docker(engine, "run", "-d", "--network=none", "ticking", *ticking)
     yield made
     docker(engine, "rm", "-f", made)
+
+
+@pytest.fixture
+def swept() -> Iterator[None]:
+    """For tests that break connections: docker-py leaves sockets open then, and when that is seen
+    is chance. Here it is seen by the test that did it, which passes it over."""
+    yield
+    gc.collect()
 
 
 def docker(engine: Path, *words: str, stdin: bytes = b"") -> str:

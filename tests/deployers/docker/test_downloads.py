@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import docker
 import pytest
 
 from deployers.protocol import Stocked
@@ -25,6 +26,7 @@ from tests.deployers.docker.warehouse import (
     SOURCE,
     Warehouse,
     gateway,
+    small_volume,
     until,
 )
 from tests.deployers.hub_double import HubDouble
@@ -125,6 +127,25 @@ async def test_two_services_at_once_fetch_once(house: Warehouse):
 
     assert house.asked == [None]
     assert house.file.read_bytes() == CONTENT
+
+
+async def test_two_services_at_once_bring_the_bundled_model_once(
+    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+):
+    brought: list[str] = []
+    real = docker.APIClient.put_archive
+
+    def puts(client: docker.APIClient, container: str, path: str, data: bytes) -> bool:
+        brought.append(path)
+        return bool(real(client, container, path, data))
+
+    monkeypatch.setattr(docker.APIClient, "put_archive", puts)
+    deployer = house.open()
+    plan = only(await make_plan(deployer, house.spec("tiny://ops")), StepKind.PREFETCH)
+    await asyncio.gather(*(deployer.apply(plan, ignore) for _ in range(5)))
+
+    assert len(brought) == 1
+    assert (house.folder / "tiny" / "tiny-ops.gguf").read_bytes() == CONTENT
 
 
 async def test_cancelling_ends_it_and_the_next_try_goes_on_from_there(house: Warehouse):
@@ -232,14 +253,14 @@ _EMPTY_TAR = bytes(10_240)
 
 
 async def test_a_full_disk_is_told_before_the_first_byte_where_the_size_is_known(house: Warehouse):
-    small_volume(house, "1m")
+    small_volume(house.engine, house.volume, "1m")
     with pytest.raises(Refused, match=r"the disk is too small: 1\.56 MB to fetch, 1[^ ]+ MB free"):
         await prefetch(house)
     assert house.asked == []
 
 
 async def test_a_disk_that_fills_up_meanwhile_is_told_and_the_part_kept(house: Warehouse):
-    small_volume(house, "2m")
+    small_volume(house.engine, house.volume, "2m")
     house.hub.gate = asyncio.Event()
     news: list[Progress] = []
     fetching = asyncio.create_task(prefetch(house, news.append))
@@ -249,13 +270,6 @@ async def test_a_disk_that_fills_up_meanwhile_is_told_and_the_part_kept(house: W
     with pytest.raises(Refused, match="the disk is full in that host's volume"):
         await fetching
     assert house.errands() == []
-
-
-def small_volume(house: Warehouse, size: str) -> None:
-    client = house.engine.client()
-    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size}"}
-    client.volumes.create(house.volume, driver="local", driver_opts=options)
-    client.close()
 
 
 async def test_the_token_is_shown_to_the_hub_alone_and_stays_nowhere(

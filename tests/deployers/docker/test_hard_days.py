@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from deployers.protocol import Deployer
-from domain.errors import TargetError
+from domain.errors import Refused, TargetError
 from domain.replicas import Phase, ReplicaId
-from tests.contract.stages import Stage
+from tests.contract.stages import Stage, bring
+from tests.deployers.docker.followers import followed_by
 from tests.engines.engine import DockerEngine
-from tests.engines.images import LLAMACPP
+from tests.engines.images import CALM, LLAMACPP
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.engine,
     # docker-py leaves a socket open that did not connect; when that is seen is chance.
+    pytest.mark.usefixtures("swept"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
@@ -69,22 +70,27 @@ async def test_forty_followers_at_once_starve_no_call(stage: Stage):
     deployer = stage.open()
     await _deploy(deployer, stage)
     replica: ReplicaId = (await deployer.observe("tiny")).replicas[0].id
-    reading = asyncio.Semaphore(0)
-
-    async def follow() -> None:
-        async with aclosing(deployer.logs(replica, tail=1, follow=True)) as lines:
-            async for _ in lines:
-                reading.release()
-
-    followers = [asyncio.create_task(follow()) for _ in range(_FOLLOWERS)]
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            for _ in followers:
-                await reading.acquire()
-            assert (await deployer.inspect()).reachable
-            assert (await deployer.observe("tiny")).replicas[0].phase is Phase.READY
+    async with (
+        asyncio.timeout(_PATIENCE),
+        followed_by(_FOLLOWERS, deployer, replica) as followers,
+    ):
+        assert (await deployer.inspect()).reachable
+        assert (await deployer.observe("tiny")).replicas[0].phase is Phase.READY
         assert not any(each.done() for each in followers)
-    finally:
-        for each in followers:
-            each.cancel()
-        await asyncio.wait(followers)
+
+
+async def test_a_replica_whose_image_is_removed_serves_on_and_the_next_start_is_refused(
+    stage: Stage, docker_engine: DockerEngine
+):
+    client, deployer = docker_engine.client(), stage.open()
+    CALM.load(client)
+    made = {"engine": "custom", "image": CALM.reference, "context": None}
+    want = stage.spec(**made, settings=(("listens", "8080"),))
+    before = await bring(deployer, want)
+
+    client.images.remove(CALM.reference, force=True)
+    client.close()
+    with pytest.raises(Refused, match=f"{CALM.reference} cannot be pulled"):
+        await bring(deployer, want.model_copy(update={"env": (("ANOTHER", "1"),)}))
+
+    assert (await deployer.observe(want.name)).ready == before.ready

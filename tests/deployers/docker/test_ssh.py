@@ -194,9 +194,9 @@ async def test_a_host_behind_another_is_reached(sshd: Sshd, engine: Path):
     settings = DockerTarget(kind="docker", host=f"ssh://far:{sshd.port}{engine}", ssh_config=jump)
     ssh = connection(settings, SystemClock(), sshd.folder / "run")
     try:
-        assert await answers((await ssh.open()).url)
-        assert sshd.log.count("Accepted publickey") == 2
         assert await ssh.cards() == ()
+        assert sshd.log.count("Accepted publickey") == 2
+        assert await answers((await ssh.open()).url)
         assert sshd.log.count("Accepted publickey") == 4
     finally:
         await ssh.aclose()
@@ -239,6 +239,13 @@ async def test_many_who_want_it_at_once_share_one_login(sshd: Sshd, engine: Path
         ends = await asyncio.gather(*(ssh.reach(9) for _ in range(20)))
     assert len({way.url for way in ways}) == 1
     assert len(set(ends)) == 1
+    assert sshd.log.count("Accepted publickey") == 1
+
+
+async def test_a_look_at_the_cards_is_no_login_where_a_connection_stands(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine) as ssh:
+        await ssh.open()
+        assert [await ssh.cards() for _ in range(3)] == [()] * 3
     assert sshd.log.count("Accepted publickey") == 1
 
 

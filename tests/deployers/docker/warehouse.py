@@ -88,6 +88,14 @@ def gateway(engine: DockerEngine) -> str:
     return str(own[1])
 
 
+def small_volume(engine: DockerEngine, name: str, size: str) -> None:
+    """A volume of models that is full after so much, as `mount -t tmpfs -o size=` takes it."""
+    client = engine.client()
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size}"}
+    client.volumes.create(name, driver="local", driver_opts=options)
+    client.close()
+
+
 async def until(news: list[Progress], words: str) -> Progress:
     """Wait until something was told that has these words."""
     async with asyncio.timeout(30):
