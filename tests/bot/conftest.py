@@ -10,6 +10,7 @@ from bot.matrix.outbox import Outbox
 from fleet.store.database import Store
 from tests.fleet.world import Time, World
 from tests.postgres import opened
+from tests.sqlite import Pattern
 
 from .desk import Desk
 from .homeserver import Homeserver
@@ -19,10 +20,12 @@ StartOutbox = Callable[[Outbox], asyncio.Task[None]]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite: Pattern
+) -> AsyncIterator[Store]:
     """A state of its own, in either database: what holds for one must hold for the other."""
     if request.param == "sqlite":
-        made = await Store.open(tmp_path / "gantry.db")
+        made = await sqlite.opened(tmp_path / "gantry.db")
     else:
         made = await opened(await request.getfixturevalue("postgres").fresh())
     yield made
