@@ -34,9 +34,12 @@ async def hosted(
 
 async def logs(bot: BotProcess, event: str, seconds: float = 60) -> None:
     """Wait until the bot's log has an event."""
-    async with asyncio.timeout(seconds):
-        while event not in bot.said():
-            await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(seconds):
+            while event not in bot.said():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"no `{event}` in {bot.log.read_text()}") from None
 
 
 async def knows_the_device(person: Person, bot: BotProcess, user_id: str) -> None:
