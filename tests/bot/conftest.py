@@ -9,7 +9,7 @@ import pytest
 from bot.matrix.outbox import Outbox
 from fleet.store.database import Store
 from tests.fleet.world import Time, World
-from tests.postgres import opened
+from tests.postgres import Cluster, opened
 from tests.sqlite import Pattern
 
 from .desk import Desk
@@ -26,10 +26,15 @@ async def store(
     """A state of its own, in either database: what holds for one must hold for the other."""
     if request.param == "sqlite":
         made = await sqlite.opened(tmp_path / "gantry.db")
-    else:
-        made = await opened(await request.getfixturevalue("postgres").fresh())
+        yield made
+        await made.aclose()
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    url = await cluster.fresh()
+    made = await opened(url)
     yield made
     await made.aclose()
+    await cluster.drop(url)
 
 
 @pytest.fixture

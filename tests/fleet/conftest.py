@@ -27,11 +27,15 @@ async def store(
     """A state of its own, in either database: what holds for one must hold for the other."""
     if request.param == "sqlite":
         made = await sqlite.opened(tmp_path / "gantry.db")
-    else:
-        cluster: Cluster = request.getfixturevalue("postgres")
-        made = await opened(await cluster.fresh())
+        yield made
+        await made.aclose()
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    url = await cluster.fresh()
+    made = await opened(url)
     yield made
     await made.aclose()
+    await cluster.drop(url)
 
 
 @pytest.fixture
