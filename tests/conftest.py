@@ -16,6 +16,7 @@ from bot.demo.homeserver import Homeserver
 from tests.engines.engine import DockerEngine, missing
 from tests.engines.images import CACHE, IMAGES
 from tests.postgres import Cluster, programs
+from tests.sqlite import Pattern
 from tests.sshd import PROGRAM, Sshd
 
 # Times vary where others use the machine too.
@@ -51,6 +52,12 @@ def postgres() -> Iterator[Cluster]:
         _do_without("no PostgreSQL: there is no initdb (Debian: apt install postgresql)")
     with Cluster.started(installed) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Pattern:
+    """What the SQLite states of this run are copied from."""
+    return Pattern(tmp_path_factory.mktemp("sqlite") / "pattern.db")
 
 
 @pytest.fixture(scope="session")

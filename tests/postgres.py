@@ -93,6 +93,11 @@ class Cluster:
             self._pattern = True
         return await self._make("pattern")
 
+    async def drop(self, url: str) -> None:
+        """Take a database away, whoever still reads it. A thousand that are kept to the end are
+        gigabytes for the disk to write, and minutes to remove."""
+        await self.run("postgres", f"DROP DATABASE {name_of(url)} WITH (FORCE)")
+
     async def run(self, database: str, statement: str) -> list[asyncpg.Record]:
         """Run a statement past the bot."""
         connection = await asyncpg.connect(self.url(database))

@@ -171,7 +171,10 @@ async def test_a_way_that_breaks_loses_nothing_and_repeats_nothing(host):
         await host.act("stop", timeout=5)
         await host.heard(Kind.STOPPED)
     assert first.id != second.id
-    assert len({each.id for each in host.told}) == len(host.told) == 3
+    assert len({each.id for each in host.told}) == len(host.told)
+    # On a machine with much to do a check of its health may fail as well, which is told too.
+    caused = [each.kind for each in host.told if each.kind not in (Kind.UNHEALTHY, Kind.RECOVERED)]
+    assert caused == [Kind.ENDED, Kind.ENDED, Kind.STOPPED]
 
 
 async def test_what_happened_while_nobody_listened_is_told_after(host):

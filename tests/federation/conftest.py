@@ -40,6 +40,15 @@ with open(sys.argv[2], "wb") as file:
 """For a Python that has Synapse, and with it what makes certificates."""
 
 
+_RETRIES = {
+    "destination_min_retry_interval": "1s",
+    "destination_max_retry_interval": "2s",
+    "destination_retry_multiplier": 1,
+}
+"""Else one request that a busy machine was late with has Synapse ask nothing of that homeserver
+for ten minutes; see `federation` in its configuration manual."""
+
+
 @dataclass(frozen=True)
 class Federation:
     """Two homeservers that know each other by nothing but federation."""
@@ -91,6 +100,7 @@ def federating(certificate: Path, key: Path) -> Callable[[Config], Config]:
             "tls_private_key_path": str(key),
             "federation_verify_certificates": False,
             "ip_range_blacklist": [],
+            "federation": _RETRIES,
         }
 
     return amend

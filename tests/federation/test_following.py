@@ -34,8 +34,23 @@ async def hosted(
 
 async def logs(bot: BotProcess, event: str, seconds: float = 60) -> None:
     """Wait until the bot's log has an event."""
-    async with asyncio.timeout(seconds):
-        while event not in bot.said():
+    try:
+        async with asyncio.timeout(seconds):
+            while event not in bot.said():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"no `{event}` in {bot.log.read_text()}") from None
+
+
+async def knows_the_device(person: Person, bot: BotProcess, user_id: str) -> None:
+    """Wait until a person's homeserver has the keys of the bot's device from the bot's own: what
+    is said before that is encrypted for nobody."""
+    [device] = {str(line["device"]) for line in bot.lines() if line["event"] == "logged in"}
+    async with asyncio.timeout(60):
+        while True:
+            found = await person.call("POST", "/keys/query", device_keys={user_id: []})
+            if device in found["device_keys"].get(user_id, {}):
+                return
             await asyncio.sleep(0.05)
 
 
@@ -87,13 +102,14 @@ async def test_an_encrypted_room_on_another_server_is_commanded_and_answered_in(
         async with hosted(federation, folder, "gantry2", room, user_id) as (bot, me):
             await bob.invite(room, me)
             await logs(bot, "joined")
+            person = Person(federation.session, url, account)
+            await knows_the_device(person, bot, me)
             command = await bob.say(room, "!ping")
             async with asyncio.timeout(60):
                 async for event in bob.follow(room):
                     note = event.content.get("gantry.operation", {})
                     if note.get("event") == command:
                         break
-            person = Person(federation.session, url, account)
             sent = [e["type"] for e in await person.sees(room) if e["sender"] == me]
 
     assert event.content["body"] == "pong"

@@ -203,7 +203,7 @@ async def test_it_happens_at_the_start_and_once_a_day(world, pruning):
         assert await left(world, old) == []
         new = await ended(world, "new")
         world.clock.passes(EVERY)
-        await asyncio.sleep(0.01)
+        await until(lambda: world.clock.slept == 2)  # it has looked again, and waits for the next
         assert await left(world, new) == [new]
         world.clock.passes(LONG)
         async with asyncio.timeout(10):

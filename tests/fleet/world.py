@@ -36,6 +36,8 @@ class Time:
     def __init__(self) -> None:
         self.flows = True
         self.seconds = 0.0
+        self.slept = 0
+        """How often somebody began to wait for it to pass."""
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
@@ -52,6 +54,7 @@ class Time:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sleeper = (self.seconds + seconds, woken)
         self._sleepers.append(sleeper)
+        self.slept += 1
         try:
             await woken
         finally:
