@@ -20,6 +20,7 @@ from bot.standby import state_of
 from fleet.store.database import Store
 from ops_config.gateway import GatewaySettings
 from ops_config.settings import Settings
+from ops_config.values import tariff
 
 log = structlog.get_logger()
 
@@ -39,7 +40,7 @@ async def serve(
     clock = SystemClock()
     state = await state_of(settings, clock)
     pulse = Pulse(state.flaw, clock, state.waiting)
-    accounting = Accounting.open(clock)
+    accounting = Accounting.open(clock, tariff(settings))
 
     async def act(store: Store) -> None:
         pulse.begin()

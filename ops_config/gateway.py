@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,6 +52,15 @@ class BackendSettings(Section):
         return self
 
 
+class RateSettings(Section):
+    """What tokens cost."""
+
+    prompt: Decimal = Field(ge=0, le=100_000, decimal_places=6, examples=["3.00"])
+    """A million of what is asked, in the currency of `gateway.currency`."""
+    completion: Decimal = Field(ge=0, le=100_000, decimal_places=6, examples=["15.00"])
+    """A million of what is answered."""
+
+
 def _members(value: Any) -> Any:
     return {"members": value} if isinstance(value, list | tuple) else value
 
@@ -95,6 +105,13 @@ class GatewaySettings(Section):
         {}, examples=[{"chat": ["big", "canary:10", "studio"]}]
     )
     """Names behind which several services and backends stand."""
+    prices: dict[ServiceName, RateSettings] = Field(
+        {}, examples=[{"claude": {"prompt": "3.00", "completion": "15.00"}}]
+    )
+    """What tokens cost, by the service or backend that answers, or by the route that was asked.
+    What has no price costs nothing, and no quota of money ends it."""
+    currency: str = Field("", pattern=r"^([A-Z]{3})?$", examples=["USD"])
+    """Of all prices, as ISO 4217 writes it; needed where there are any."""
     near: tuple[TargetName, ...] = ()
     """Targets whose replicas are asked before those on others, as long as they have room."""
     affinity: Literal["none", "session", "prefix"] = "none"
@@ -130,6 +147,12 @@ class GatewaySettings(Section):
                 f"keys is `none`, and {self.listen} can be reached from elsewhere: whoever does "
                 "could ask for anything; listen on 127.0.0.1, or require keys"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _prices_have_a_currency(self) -> GatewaySettings:
+        if self.prices and not self.currency:
+            raise ValueError("prices need a currency, such as EUR")
         return self
 
     @model_validator(mode="after")

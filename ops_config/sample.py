@@ -22,7 +22,7 @@ from domain.targets import (
     TlsSettings,
 )
 from ops_config.approvals import ApprovalSettings
-from ops_config.gateway import BackendSettings, GatewaySettings, RouteSettings
+from ops_config.gateway import BackendSettings, GatewaySettings, RateSettings, RouteSettings
 from ops_config.roles import DefaultsSettings, RoleSettings, RuleSettings
 from ops_config.settings import (
     AccessSettings,
@@ -56,6 +56,7 @@ _PARTS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
     "gateway": (
         ("gateway.backends.NAME", BackendSettings),
         ("gateway.routes.NAME", RouteSettings),
+        ("gateway.prices.NAME", RateSettings),
     ),
 }
 """Parts of sections that the sample shows in one line, and the reference explains."""

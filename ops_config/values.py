@@ -16,6 +16,7 @@ from domain.people import Role
 from domain.routes import Member, Route
 from domain.rules import NamedRole, Rule
 from domain.subjects import ROOM, Subjects
+from domain.tariffs import Rate, Tariff
 from inference.client import Timeouts
 from inference.gateway.opening import Ways
 from ops_config.gateway import BackendSettings, RouteSettings
@@ -67,6 +68,13 @@ def ways(settings: Settings, read: Callable[[BackendSettings, str], SecretStr | 
         said.hold,
         Timeouts(said.connect, said.first_byte, said.idle, said.whole),
     )
+
+
+def tariff(settings: Settings) -> Tariff:
+    """What tokens cost."""
+    said = settings.gateway
+    rates = {name: Rate(each.prompt, each.completion) for name, each in said.prices.items()}
+    return Tariff(rates, said.currency)
 
 
 def _backend(name: str, said: BackendSettings, key: SecretStr | None) -> Backend:
