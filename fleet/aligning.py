@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from domain.errors import OpsError
 from domain.replicas import Observed, Phase, Replica
 from fleet.looking import Outcome
+from fleet.manners import manner
 from fleet.store.services import Wanted
 from inference.endpoints import Endpoints, Place
 
@@ -32,7 +33,8 @@ def align(endpoints: Endpoints, wanted: Wanted, answers: Mapping[str, Outcome]) 
         alive |= {(seen.target, replica.id) for replica in seen.alive}
         for replica in seen.ready:
             if replica.endpoint and replica.id.revision == revision:
-                endpoints.admit(replica.id, replica.endpoint, target=seen.target)
+                how = manner(wanted.spec.engine, replica)
+                endpoints.admit(replica.id, replica.endpoint, target=seen.target, manner=how)
         failed += [replica for replica in seen.replicas if replica.phase is Phase.FAILED]
         missing += max(0, placement.replicas - len(seen.alive))
     silent = {target: each for target, each in answers.items() if isinstance(each, OpsError)}

@@ -25,6 +25,7 @@ from domain.terms import Terms
 from fleet.claims import Take
 from fleet.course import Course
 from fleet.deadlines import PATIENCE, Hearing, LeftAlone, unanswered
+from fleet.manners import manner
 from fleet.strategies import chosen, same_port, too_few_cards
 from inference.endpoints import Endpoints
 
@@ -263,18 +264,19 @@ class Rollouts:
     async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
         deployer = self._deployers[plan.target]
         if step.kind is StepKind.ADMIT and step.replica:
-            self._admit(step, await deployer.observe(plan.want.name))
+            self._admit(step, plan.want, await deployer.observe(plan.want.name))
         elif step.kind is StepKind.DRAIN and step.replica:
             timeout = plan.want.drain_timeout
             await self._endpoints.drain(step.replica, timeout, target=plan.target)
         else:
             await deployer.apply(plan.only(step), report)
 
-    def _admit(self, step: Step, seen: Observed) -> None:
+    def _admit(self, step: Step, want: ServiceSpec, seen: Observed) -> None:
         replica = seen.find(step.replica) if step.replica else None
         if replica is None or replica.endpoint is None:
             raise Refused(f"{step.replica} went away before requests could reach it")
-        self._endpoints.admit(replica.id, replica.endpoint, target=seen.target)
+        how = manner(want.engine, replica)
+        self._endpoints.admit(replica.id, replica.endpoint, target=seen.target, manner=how)
 
 
 _ROOM = "stop something there, or choose another target"
