@@ -44,6 +44,7 @@ from bot.parts import (
     recovery_key,
     state_folder,
 )
+from bot.telemetry import FleetInstruments, Telemetry
 from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
@@ -97,7 +98,7 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, discretion: Discretion, store: Store, pulse: Pulse
+    settings: Settings, discretion: Discretion, store: Store, pulse: Pulse, telemetry: Telemetry
 ) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
@@ -134,12 +135,15 @@ async def open_house(
             __version__,
             matrix.prefix,
             masked=discretion.masked,
+            measured=telemetry.of,
         )
         words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)
         watch = Watch(store, deployers, lambda: fleet.survey.claims, words, say, clock)
         known = (given.password, recovery, discretion)
         house = _people(settings, deps, api, outbox, position, *known, watch)
         pulse.session = house.session
+        telemetry.instruments = FleetInstruments(endpoints, http, store, deployers)
+        stack.callback(setattr, telemetry, "instruments", None)
         yield house
 
 

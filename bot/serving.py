@@ -16,6 +16,7 @@ from bot.health import Pulse
 from bot.house import House, open_house
 from bot.matrix.session import Session
 from bot.standby import state_of
+from bot.telemetry import Telemetry
 from fleet.store.database import Store
 from ops_config.settings import Settings
 
@@ -36,12 +37,12 @@ async def serve(
     """
     clock = SystemClock()
     state = await state_of(settings, clock)
-    pulse = Pulse(state.flaw, clock, state.waiting)
+    pulse, telemetry = Pulse(state.flaw, clock, state.waiting), Telemetry(clock)
 
     async def act(store: Store) -> None:
         pulse.begin()
         try:
-            await _act(settings, discretion, store, pulse, stop, opened)
+            await _act(settings, discretion, store, pulse, telemetry, stop, opened)
         except BaseException:
             opened.clear()
             raise
@@ -50,8 +51,10 @@ async def serve(
         stack.push_async_callback(state.aclose)
         if settings.monitoring.health is not None:
             from bot.health_pages import answering  # a web server takes 50 ms to import
+            from bot.metrics_page import metrics_page  # and Prometheus' client others
 
-            pages = answering(pulse, settings.monitoring.health, discretion.masked)
+            told = discretion.masked, metrics_page(telemetry, __version__)
+            pages = answering(pulse, settings.monitoring.health, *told)
             await stack.enter_async_context(pages)
         await state.lead(act)
 
@@ -61,10 +64,11 @@ async def _act(
     discretion: Discretion,
     store: Store,
     pulse: Pulse,
+    telemetry: Telemetry,
     stop: asyncio.Event,
     opened: asyncio.Event,
 ) -> None:
-    async with open_house(settings, discretion, store, pulse) as house:
+    async with open_house(settings, discretion, store, pulse, telemetry) as house:
         opened.set()
         await house.worker.resume()
         async with _running(house) as tasks:

@@ -23,6 +23,7 @@ from fleet.decisions import Decisions
 from fleet.fleet import Fleet
 from fleet.store.database import Store
 from inference.asking import Models
+from inference.readings import Figures, unmeasured
 
 
 class Voice(Protocol):
@@ -53,6 +54,8 @@ class Deps:
     conversations: Conversations = field(default_factory=Conversations)
     masked: Callable[[str], str] = str
     """What is kept passes it: a text without the secrets in it."""
+    measured: Callable[[str], Awaitable[Figures]] = unmeasured
+    """What was measured of a service lately."""
 
 
 R = TypeVar("R")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from domain.breaker import State
+from inference.endpoints import Place
 from inference.engine_metrics import EngineMetrics
+from inference.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,18 @@ class Reading:
         for each in self.upstreams:
             counts[each.service] = counts.get(each.service, 0) + each.admitted
         return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of one service lately."""
+
+    traffic: Traffic | None = None
+    """None where nobody asked it anything."""
+    engines: Mapping[Place, EngineMetrics] = field(default_factory=lambda: MappingProxyType({}))
+    """What its replicas' engines say, those that do not tell left out."""
+
+
+async def unmeasured(service: str) -> Figures:
+    """Where nothing is measured."""
+    return Figures()

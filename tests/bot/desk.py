@@ -13,6 +13,7 @@ from bot.intake import Around, Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
+from bot.telemetry import Telemetry
 from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
@@ -64,6 +65,7 @@ class Desk:
         world, verbs = self.world, {**all_verbs(), **self._more}
         fleet = world.new_fleet()
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
+        self.telemetry = Telemetry(world.clock)
         models: Any = Models(world.endpoints, None, Timeouts(), world.clock, random.Random(1))
         self.deps = Deps(
             fleet,
@@ -77,6 +79,7 @@ class Desk:
             world.clock.now(),
             "1.2.3",
             "!",
+            measured=self.telemetry.of,
         )
         age = timedelta(minutes=10)
         self.worker = Worker(
