@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`, for supervisors. Imported by who is asked to serve them."""
+"""`/healthz`, `/readyz` and `/metrics`. Imported by who is asked to serve them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from domain.errors import ConfigError
 
 log = structlog.get_logger()
 
+Page = tuple[str, bytes]
+"""What kind of page it is (a Content-Type), and what is on it."""
+
 
 @asynccontextmanager
 async def answering(
-    pulse: Pulse, address: str, masked: Callable[[str], str]
+    pulse: Pulse,
+    address: str,
+    masked: Callable[[str], str],
+    metrics: Callable[[], Awaitable[Page]] | None = None,
 ) -> AsyncIterator[None]:
     """Answer probes at host:port until the block ends, what is wrong masked. Raises ConfigError
-    when that is taken."""
+    when that is taken. What is measured is told there, too, if somebody writes a page of it."""
     host, _, port = address.rpartition(":")
     app = web.Application()
     app.router.add_get("/healthz", _page(pulse, not_alive, masked))
     app.router.add_get("/readyz", _page(pulse, not_ready, masked))
+    if metrics is not None:
+        app.router.add_get("/metrics", _as_it_is(metrics))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     beat = asyncio.create_task(pulse.beat(), name="pulse")
@@ -61,5 +69,15 @@ def _page(
             "caught_up": signs.caught_up,
         }
         return web.json_response(body, status=503 if wrong else 200)
+
+    return page
+
+
+def _as_it_is(
+    write: Callable[[], Awaitable[Page]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def page(request: web.Request) -> web.Response:
+        kind, body = await write()
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     return page

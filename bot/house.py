@@ -47,6 +47,7 @@ from bot.parts import (
     state_folder,
     ways_to_models,
 )
+from bot.telemetry import FleetInstruments, Telemetry
 from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
@@ -107,6 +108,7 @@ async def open_house(
     store: Store,
     pulse: Pulse,
     accounting: Accounting,
+    telemetry: Telemetry,
 ) -> AsyncIterator[House]:
     """Everything, built and connected, with nothing running yet."""
     matrix, clock = settings.matrix, SystemClock()
@@ -134,7 +136,7 @@ async def open_house(
         ways, rng = ways_to_models(settings, discretion), random.Random()  # noqa: S311
         gateway = await stack.enter_async_context(open_gateway(endpoints, ways, clock, rng))
         await fleet.recall()
-        models = Models(gateway.relay, clock, [accounting.served])
+        models = Models(gateway.relay, clock, [telemetry.publish])
         deps = Deps(
             fleet,
             models,
@@ -150,12 +152,15 @@ async def open_house(
             masked=discretion.masked,
             keyring=accounting.keyring,
             courier=Direct(api, discretion, clock),
+            measured=telemetry.of,
         )
         words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)
         watch = Watch(store, deployers, lambda: fleet.survey.claims, words, say, clock)
         known = (given.password, recovery, discretion)
         house = _people(settings, deps, api, outbox, position, *known, watch, gateway)
         pulse.session = house.session
+        telemetry.instruments = FleetInstruments(endpoints, gateway.health, http, store, deployers)
+        stack.callback(setattr, telemetry, "instruments", None)
         yield house
 
 

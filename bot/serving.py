@@ -17,7 +17,10 @@ from bot.health import Pulse
 from bot.house import House, open_house
 from bot.matrix.session import Session
 from bot.standby import state_of
+from bot.telemetry import Telemetry
 from fleet.store.database import Store
+from inference.gateway.tally import Listener
+from inference.keyring import Keyring
 from ops_config.gateway import GatewaySettings
 from ops_config.settings import Settings
 from ops_config.values import tariff
@@ -39,13 +42,14 @@ async def serve(
     """
     clock = SystemClock()
     state = await state_of(settings, clock)
-    pulse = Pulse(state.flaw, clock, state.waiting)
+    pulse, telemetry = Pulse(state.flaw, clock, state.waiting), Telemetry(clock)
     accounting = Accounting.open(clock, tariff(settings))
+    telemetry.listen(accounting.served)
 
     async def act(store: Store) -> None:
         pulse.begin()
         try:
-            await _act(settings, discretion, store, pulse, accounting, stop, opened)
+            await _act(settings, discretion, store, pulse, accounting, telemetry, stop, opened)
         except BaseException:
             opened.clear()
             raise
@@ -54,8 +58,10 @@ async def serve(
         stack.push_async_callback(state.aclose)
         if settings.monitoring.health is not None:
             from bot.health_pages import answering  # a web server takes 50 ms to import
+            from bot.metrics_page import metrics_page  # and Prometheus' client others
 
-            pages = answering(pulse, settings.monitoring.health, discretion.masked)
+            told = discretion.masked, metrics_page(telemetry, __version__)
+            pages = answering(pulse, settings.monitoring.health, *told)
             await stack.enter_async_context(pages)
         await state.lead(act)
 
@@ -66,15 +72,17 @@ async def _act(
     store: Store,
     pulse: Pulse,
     accounting: Accounting,
+    telemetry: Telemetry,
     stop: asyncio.Event,
     opened: asyncio.Event,
 ) -> None:
-    async with open_house(settings, discretion, store, pulse, accounting) as house:
+    async with open_house(settings, discretion, store, pulse, accounting, telemetry) as house:
         opened.set()
         await house.worker.resume()
         async with _running(house, accounting.ledger.run(store)) as tasks:
             stopping = asyncio.create_task(stop.wait(), name="stop")
-            async with _answering(house, accounting, settings.gateway):
+            door = _answering(house, accounting.keyring, telemetry.publish, settings.gateway)
+            async with door:
                 await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if stop.is_set():
@@ -86,7 +94,7 @@ async def _act(
 
 @asynccontextmanager
 async def _answering(
-    house: House, accounting: Accounting, said: GatewaySettings
+    house: House, keyring: Keyring, ended: Listener, said: GatewaySettings
 ) -> AsyncIterator[None]:
     """The gateway, where it is to listen. At the end answers under way get time to finish."""
     if said.listen is None:
@@ -94,7 +102,7 @@ async def _answering(
         return
     from bot.gateway import door  # a web server takes 50 ms to import
 
-    async with door(house.gateway, accounting, said):
+    async with door(house.gateway, keyring, ended, said):
         yield
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from commands.access import Permit
+from commands.measured import busy, engine, traffic
 from commands.replies import Block, Reply, Table, duration
 from commands.verb import Deps, Verb, argument
 from commands.words import NameWord
@@ -16,6 +17,8 @@ from domain.people import Role
 from domain.progress import Report
 from domain.replicas import Replica
 from fleet.survey import ServiceStatus
+from inference.endpoints import Place
+from inference.engine_metrics import EngineMetrics
 
 A_GLANCE = 20
 """Services one looks through without being told where to look."""
@@ -43,7 +46,10 @@ async def status(request: Status, permit: Permit, deps: Deps, report: Report) ->
         if latest:
             ago = duration((now - latest[0]).total_seconds())
             end.append(f"Last incident, {ago} ago: {latest[1]}.")
-        return Reply.done(*_one(found[0], now, end))
+        figures = await deps.measured(request.name)
+        if figures.traffic:
+            end.append(traffic(figures.traffic))
+        return Reply.done(*_one(found[0], now, end, figures.engines))
     if not found:
         return Reply.done("Nothing is deployed. Try `!deploy tiny tiny://ops`")
     return Reply.done(*_all(found))
@@ -77,7 +83,12 @@ def _mark(each: ServiceStatus) -> str:
     return "✓" if each.ready >= each.wanted.spec.replicas else "✗"
 
 
-def _one(each: ServiceStatus, now: datetime, end: Sequence[str]) -> list[Block]:
+def _one(
+    each: ServiceStatus,
+    now: datetime,
+    end: Sequence[str],
+    engines: Mapping[Place, EngineMetrics],
+) -> list[Block]:
     spec = each.wanted.spec
     blocks: list[Block] = [
         f"{_mark(each)} {spec.name}: {each.ready} of {spec.replicas} ready on {spec.where} · "
@@ -92,7 +103,17 @@ def _one(each: ServiceStatus, now: datetime, end: Sequence[str]) -> list[Block]:
         rows = tuple(_replica(each, replica, now) for replica in each.replicas)
         head = ("replica", "target", "phase", "for", "answering", "endpoint", "")
         blocks.append(Table(head, rows))
+    blocks += _engines(engines)
     return blocks
+
+
+def _engines(engines: Mapping[Place, EngineMetrics]) -> list[Block]:
+    """What engines say of themselves, if any of them has anything to do."""
+    if not any(map(busy, engines.values())):
+        return []
+    said = {place: told for place, each in engines.items() if (told := engine(each))}
+    lines = (f"{replica} on {target}: {told}" for (target, replica), told in said.items())
+    return [f"The engines say: {'; '.join(lines)}"]
 
 
 def _replica(each: ServiceStatus, replica: Replica, now: datetime) -> tuple[str, ...]:

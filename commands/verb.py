@@ -25,6 +25,7 @@ from fleet.fleet import Fleet
 from fleet.store.database import Store
 from inference.asking import Models
 from inference.keyring import Keyring
+from inference.readings import Figures, unmeasured
 
 
 class Voice(Protocol):
@@ -57,6 +58,8 @@ class Deps:
     """What is kept passes it: a text without the secrets in it."""
     keyring: Keyring = field(default_factory=Keyring)
     courier: Courier = field(default_factory=NoCourier)
+    measured: Callable[[str], Awaitable[Figures]] = unmeasured
+    """What was measured of a service lately."""
 
 
 R = TypeVar("R")

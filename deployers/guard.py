@@ -88,6 +88,11 @@ class Guard:
         """The deployer's own."""
         return self._real.capabilities
 
+    @property
+    def breaker(self) -> Breaker:
+        """How the target has answered lately."""
+        return self._breaker
+
     def hurry(self) -> None:
         """Have the next look ask the target, whatever was seen before."""
         self._breaker = self._breaker.hurried(self._clock.monotonic())

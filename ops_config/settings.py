@@ -188,7 +188,8 @@ class MonitoringSettings(Section):
     """How long a target gets to answer when it is looked at. One that did not, three times in a
     row, is left alone for a while, from 5 s to a minute, before it is asked again."""
     health: str | None = Field(None, examples=["127.0.0.1:8482"])
-    """Where `/healthz` and `/readyz` are served, as host:port; default: nowhere."""
+    """Where `/healthz`, `/readyz` and Prometheus' `/metrics` are served, as host:port; default:
+    nowhere. Whoever gets there may read the names of services."""
 
     @field_validator("health")
     @classmethod

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from bot.demo.homeserver import Homeserver
+from tests import prometheus as prometheus_parts
 from tests.engines.engine import DockerEngine, missing
 from tests.engines.images import CACHE, IMAGES
 from tests.postgres import Cluster, programs
@@ -58,6 +59,15 @@ def postgres() -> Iterator[Cluster]:
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Pattern:
     """What the SQLite states of this run are copied from."""
     return Pattern(tmp_path_factory.mktemp("sqlite") / "pattern.db")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> tuple[str, str]:
+    """The programs prometheus and promtool. Skips without them; in CI that is a failure."""
+    found = prometheus_parts.programs()
+    if found is None:
+        _do_without("no Prometheus (Debian: apt install prometheus)")
+    return found
 
 
 @pytest.fixture(scope="session")

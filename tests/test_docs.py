@@ -15,6 +15,7 @@ from domain.rules import COMMANDS
 from ops_config import sample
 from ops_config.load import parse
 from ops_config.settings import Section
+from tests.inference.measured import everything_measured
 
 DOCS = Path(__file__).parents[1] / "docs"
 VERBS = [verb for verb in all_verbs().values() if not verb.hidden]
@@ -85,3 +86,14 @@ def test_hidden_commands_stay_out_of_the_docs():
     page = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert hidden
     assert not [name for name in hidden if f"## {name}" in page]
+
+
+def test_every_metric_is_explained_as_it_is():
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `gantry_")]
+    told = {
+        row[0].strip("| `"): (row[1], frozenset(row[2].replace("`", "").split())) for row in rows
+    }
+    assert told == {
+        name: (kind, labels) for name, kind, labels in everything_measured() if "gantry" in name
+    }

@@ -13,6 +13,7 @@ from bot.intake import Around, Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
+from bot.telemetry import Telemetry
 from bot.voice import Voice
 from bot.worker import Worker
 from commands.grammar import Grammar
@@ -71,6 +72,7 @@ class Desk:
         router = Router(world.endpoints, health, random.Random(1), hold=0.01)
         nobody: Any = None
         models = Models(Relay(router, nobody, Timeouts()), world.clock)
+        self.telemetry = Telemetry(world.clock)
         self.deps = Deps(
             fleet,
             models,
@@ -83,6 +85,7 @@ class Desk:
             world.clock.now(),
             "1.2.3",
             "!",
+            measured=self.telemetry.of,
         )
         age = timedelta(minutes=10)
         self.worker = Worker(

@@ -19,6 +19,7 @@ params.n_batch = params.n_ubatch = 512
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 params.cache_ram_mib = 0
 params.sampling.ignore_eos = True
+params.endpoint_metrics = True
 params.verbosity = 0
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 server = xllamacpp.Server(params)

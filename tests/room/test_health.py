@@ -60,3 +60,27 @@ async def test_a_bot_whose_homeserver_is_away_lives_and_is_not_ready(
             assert answer.status == 503
             assert (await answer.json())["wrong"] == ["not logged in to the homeserver"]
     assert await bot.stop() == 0
+
+
+@pytest.mark.engine
+async def test_metrics_tell_of_a_real_engine_and_of_what_should_run(
+    homeserver: Homeserver, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    monitoring = {"probe_every": "1s", "health": address}
+    async with (
+        opened(homeserver, tmp_path, monitoring=monitoring) as room,
+        aiohttp.ClientSession(f"http://{address}") as http,
+    ):
+        assert (await room.says("!deploy tiny tiny://ops --target local")).state == "succeeded"
+        assert (await room.says("!infer tiny hello --max-tokens 20")).state == "succeeded"
+        async with http.get("/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+    told = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert told['gantry_replicas_wanted{service="tiny"}'] == "1.0"
+    assert told['gantry_replicas_ready{service="tiny"}'] == "1.0"
+    assert told['gantry_target_breaker_state{state="closed",target="local"}'] == "1.0"
+    tokens = [n for name, n in told.items() if name.startswith("gantry_engine_generation_tokens")]
+    assert float(tokens[0]) >= 20
