@@ -28,8 +28,11 @@ class AtOnce(aiosqlite.Connection):
 
 
 async def connect(path: Path) -> aiosqlite.Connection:
-    """Open the file, for one user at a time: statements and commits never overlap."""
-    connector = partial(sqlite3.connect, path, check_same_thread=False)
+    """Open the file, for one user at a time: statements and commits never overlap.
+
+    No statement waits for a lock of another program's, for the event loop would wait with it.
+    """
+    connector = partial(sqlite3.connect, path, timeout=0, check_same_thread=False)
     return await AtOnce(connector, iter_chunk_size=64)
 
 

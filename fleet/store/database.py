@@ -24,7 +24,7 @@ from fleet.store.decisions import DecisionRecords
 from fleet.store.expiries import Expiries
 from fleet.store.files import Files
 from fleet.store.identities import Identities
-from fleet.store.impatience import impatient, state_errors
+from fleet.store.impatience import begun, impatient, state_errors
 from fleet.store.incidents import Incidents
 from fleet.store.keys import Keys
 from fleet.store.leaks import Leaks
@@ -149,8 +149,9 @@ class Store:
         store = cls(connection, close)
         try:
             await connection.start()
-            async with connection.begin():
-                await connection.run_sync(migrate)
+            await begun(connection)
+            await connection.run_sync(migrate)
+            await connection.commit()
         except ConfigError:
             await store.aclose()
             raise
@@ -163,14 +164,15 @@ class Store:
         return store
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, patient: bool = True) -> AsyncIterator[Transaction]:
         """All of it is kept, or, if the block raises or is cancelled, none of it.
 
         One at a time, on the one connection there is: SQLite has one writer, and going through
         a pool costs more than a statement does. On a shared database, a bot that may not write
-        any more waits here for its end (see `guarding`).
+        any more waits here for its end (see `guarding`). While another program has locked the
+        file, whoever is `patient` waits, and nobody else with it.
         """
-        async with self._whole():
+        async with self._whole(patient=patient):
             if self._tenure is not None:
                 await self._tenure.admit(self._connection)
             tx = Transaction.over(self._connection, self._instance, self.mirror)
@@ -184,7 +186,7 @@ class Store:
         """A transaction for who can try again: it waits for no lock of another program's, and
         raises NotKept for whatever a database may raise."""
         with state_errors():
-            async with self.transaction() as tx, impatient(self._connection):
+            async with self.transaction(patient=False) as tx, impatient(self._connection):
                 yield tx
 
     async def guarding(self, work: Coroutine[Any, Any, T]) -> T:
@@ -218,9 +220,11 @@ class Store:
         self._tenure.renewed(lease)
 
     @asynccontextmanager
-    async def _whole(self) -> AsyncIterator[None]:
+    async def _whole(self, *, patient: bool = True) -> AsyncIterator[None]:
         async with self._turn:
             try:
+                if self._tenure is None:
+                    await begun(self._connection, patient=patient)
                 yield
                 await finished(self._connection.commit())
             except BaseException as error:
@@ -277,8 +281,9 @@ def _tune(connection: DBAPIConnection, _: Any) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     """Python's driver would begin none of its own before a CREATE TABLE: a bot killed during its
-    first migration would leave half the tables."""
-    connection.exec_driver_sql("BEGIN")
+    first migration would leave half the tables. With the lock taken here, no later statement can
+    meet one of another program's."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def migrate(connection: sa.Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -201,26 +202,42 @@ async def test_while_it_is_locked_nobody_waits_and_nothing_is_lost(store, ledger
     assert not ledger.unwritten
 
 
-async def test_a_locked_file_refuses_at_once_and_is_waited_for_as_usual_after_that(file, tmp_path):
-    async def patience():
-        asked = await file._connection.exec_driver_sql("PRAGMA busy_timeout")
-        await file._connection.rollback()
-        return asked.scalar_one()
-
+async def test_a_locked_file_refuses_who_can_come_again_and_keeps_nobody_else_from_going_on(
+    file, tmp_path
+):
     async def attempt():
         async with file.attempt() as tx:
-            # no look before it: SQLite waits for no lock where it might wait for ever
             await tx.keys.revoke("k9", "@ann:x", NOON)
 
-    usual = await patience()
+    async def write():
+        async with file.transaction() as tx:
+            await tx.keys.revoke("k9", "@ann:x", NOON)
+
     other = sqlite3.connect(tmp_path / "gantry.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    await file._connection.exec_driver_sql("PRAGMA busy_timeout = 600000")
-    with pytest.raises(NotKept, match="locked"):  # not after ten minutes
+    with pytest.raises(NotKept, match="locked"):
         await attempt()
-    assert await patience() == usual
+    writing, began = asyncio.create_task(write()), time.monotonic()
+    turns = 0
+    while time.monotonic() < began + 0.3:  # several tries of whoever waits
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 1000
+    assert not writing.done()
     other.close()
+    await writing
     await attempt()
+
+
+async def test_who_waits_for_a_locked_file_can_be_told_to_end(file, tmp_path):
+    other = sqlite3.connect(tmp_path / "gantry.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), file.transaction():
+            pytest.fail("it is another's")
+    other.close()
+    async with file.transaction() as tx:
+        assert await tx.keys.all() == []
 
 
 async def test_a_table_that_is_gone_is_no_end(store, ledger):
