@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bench.gateway.candidates import CANDIDATES, OURS
+from bench.gateway.candidates import BARE, CANDIDATES, OURS
 from bench.gateway.outcomes import Verdict, outcomes, verdict
 from bench.gateway.stage import Gateway, Load, Stage, Upstream
 from bench.gateway.upstream import FIRST_BYTE
@@ -51,9 +51,12 @@ _SLOWEST = 10.0
 
 
 async def bench_faults(book: Book, tell: Tell) -> None:
-    """Ours under every load, the others under the lightest: they are slower."""
+    """Ours under every load, the others under the lightest: they are slower.
+
+    The bare proxy is left out, for it does not know what a failure is.
+    """
     verdicts: dict[str, dict[Case, Verdict]] = {}
-    for candidate in CANDIDATES:
+    for candidate in (each for each in CANDIDATES if each.name != BARE):
         cases = [case for case in CASES if candidate.name == OURS or case.rate <= _SLOWEST]
         async with Stage.opened() as stage:
             upstreams = [await stage.upstream(_DELAY) for _ in range(3)]

@@ -74,7 +74,7 @@ def asked(at: float, seconds: float = 0.02, first: float | None = None, *, good:
 
 def test_a_fault_is_out_of_the_way_once_nobody_stalls_or_fails_any_more():
     calm = [asked(at / 10) for at in range(100)]
-    stalled = [asked(1.9, 3.0), asked(2.5, 1.5), asked(3.4, 0.1, good=False)]
+    stalled = [asked(1.9, 3.0), asked(2.5, 0.1, good=False), asked(3.4, 1.5)]
     found = verdict([*calm, *stalled], fault=2.0, until=8.0, back=0.3)
     assert found == Verdict(103, 1, 0, 3.0, pytest.approx(1.4), 0.3)
 

@@ -18,6 +18,7 @@ from domain.breaker import State
 from domain.errors import Unreachable
 from domain.replicas import ReplicaId
 from inference.engine_metrics import EngineMetrics
+from inference.health import Health
 from inference.readings import Figures, Reading
 from tests.fleet.world import spec
 from tests.inference.served import served
@@ -51,7 +52,9 @@ def instruments(world, http):
         name: guarded(name, "rehearsal", each, world.clock)
         for name, each in world.deployers.items()
     }
-    return FleetInstruments(world.endpoints, http, world.store, guards)
+    return FleetInstruments(
+        world.endpoints, Health(world.endpoints, world.clock), http, world.store, guards
+    )
 
 
 async def test_a_fleet_is_read_whole(world, instruments, engine):
