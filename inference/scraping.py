@@ -14,7 +14,7 @@ LIMIT = 2.0
 """Seconds a server gets to tell."""
 
 LONGEST_PAGE = 2 << 20
-"""Bytes read of a page. vLLM's has about 100 kB."""
+"""Bytes read of a page."""
 
 K = TypeVar("K", bound=Hashable)
 
