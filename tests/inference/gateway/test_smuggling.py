@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
+from tests.upstreams import Upstream
+
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SHORT = b"Content-Length: 2\r\n\r\nhi"
@@ -160,3 +162,65 @@ async def test_an_honest_request_gets_through_in_any_pieces(door):
     whole = CHUNKED + ENDED
     status, _ = await door.says(*(whole[at : at + 1] for at in range(len(whole))))
     assert (status, door.came) == (200, [("/v1/chat/completions", b"hi")])
+
+
+# The gateway itself: what the HTTP server lets through, it decides.
+
+JSON = b"Content-Type: application/json\r\n"
+ASKED = b'{"model": "tiny", "messages": []}'
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(ASKED)
+WHOLE = JSON + LENGTH + ASKED
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(ASKED), ASKED)
+PATH = b"/v1/chat/completions"
+
+LET_THROUGH = {
+    "HTTP/2.0": b"POST %b HTTP/2.0\r\nHost: x\r\n%b" % (PATH, WHOLE),
+    "chunked in HTTP/1.0": b"POST %b HTTP/1.0\r\nTransfer-Encoding: chunked\r\n%b\r\n%b"
+    % (PATH, JSON, CHUNKS),
+    "gzip, chunked": POST + JSON + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS,
+    "a packed body": POST + JSON + b"Content-Encoding: gzip\r\n" + LENGTH + ASKED,
+    "two slashes": b"POST /%b HTTP/1.1\r\nHost: x\r\n%b" % (PATH, WHOLE),
+    "a way up": b"POST /v1/models/..%b HTTP/1.1\r\nHost: x\r\n%b" % (PATH, WHOLE),
+    "a way up, hidden": b"POST /v1/%%2e%%2e%b HTTP/1.1\r\nHost: x\r\n%b" % (PATH, WHOLE),
+}
+
+
+@pytest.fixture
+async def gate(stage, upstreams) -> tuple[Door, Upstream]:
+    upstream = await upstreams()
+    stage.admit(upstream)
+    return Door(port=int(stage.url.rpartition(":")[2])), upstream
+
+
+async def first_status(door: Door, said: bytes) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(said)
+    line = await reader.readline()
+    writer.transport.abort()
+    return int(line.split(b" ")[1])
+
+
+@pytest.mark.parametrize("name", [*AMBIGUOUS, *LET_THROUGH])
+async def test_no_backend_sees_what_can_be_read_in_two_ways(gate, name):
+    door, upstream = gate
+    said = AMBIGUOUS.get(name) or LET_THROUGH[name]
+    assert await first_status(door, said) in (400, 404, 405, 415, 431, 501, 505)
+    assert upstream.asked == []
+
+
+async def test_where_a_request_says_it_goes_does_not_matter(gate):
+    """Only the path does: a proxy's form of the target, or any host, leads to the same place."""
+    door, upstream = gate
+    for target, host in ((b"http://169.254.169.254" + PATH, b"x"), (PATH, b"evil@:1")):
+        said = b"POST %b HTTP/1.1\r\nHost: %b\r\n%b" % (target, host, WHOLE)
+        assert await first_status(door, said) == 200
+    assert [asked.header("Host") for asked in upstream.asked] == [upstream.url[7:]] * 2
+
+
+async def test_a_key_in_a_request_that_cannot_be_read_is_in_no_log(gate, caplog, capsys):
+    door, _ = gate
+    secret = b"gantry-" + b"s" * 43
+    said = POST + b"Authorization : Bearer " + secret + b"\r\n" + SHORT
+    assert await first_status(door, said) == 400
+    told = caplog.text + "".join(capsys.readouterr())
+    assert secret.decode() not in told
