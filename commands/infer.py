@@ -1,7 +1,8 @@
-"""`infer`: talk to a service."""
+"""`infer`: talk to a service, a backend or a route."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,10 +11,11 @@ import click
 
 from commands.access import Permit
 from commands.conversation import budget, recalled
+from commands.model_words import ModelWord
 from commands.replies import Reply, Verbatim
 from commands.verb import Deps, Verb, argument, option
-from commands.words import NameWord, TemperatureWord, WholeWord
-from domain.errors import Unreachable
+from commands.words import TemperatureWord, WholeWord
+from domain.errors import UnknownName, Unreachable
 from domain.operations import Operation
 from domain.people import Role
 from domain.progress import Progress, Report
@@ -21,9 +23,13 @@ from fleet.store.turns import KeptTurn
 from fleet.survey import ServiceStatus
 from inference.asking import Answer, Piece
 from inference.client import Broken, Turn
+from inference.goals import unknown_model
 
 DEFAULT_MAX_TOKENS = 1024
 """Enough for an answer one reads in a room."""
+
+OTHERS = 5
+"""Names that are told of instead of one that does not answer."""
 
 REMEMBERED = timedelta(days=30)
 """How long a conversation can be taken up again."""
@@ -31,9 +37,10 @@ REMEMBERED = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Infer:
-    """A prompt for a service."""
+    """A prompt, and who is to answer it."""
 
     name: str
+    """A service, a backend, `backend/model`, or a route."""
     prompt: str
     max_tokens: int | None = None
     temperature: float | None = None
@@ -50,14 +57,14 @@ async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> R
     """Stream the answer of whichever replica is least busy.
 
     In a thread, what was said there before is sent along, as much of it as the service's
-    context takes: three characters to a token, or 3000 where no context was asked for.
+    context takes: three characters to a token, or 3000 where no context was asked for, as with
+    backends and routes.
     """
     async with deps.conversations.floor(permit.operation, deps.store) as earlier:
         turns = request.turns
         if earlier:
-            context = (await deps.fleet.survey.wanted(request.name)).spec.context
-            turns = recalled(earlier, turns, budget(context))
-        reply, said = await _answer(request, turns, deps, report)
+            turns = recalled(earlier, turns, budget(await _context(request.name, deps)))
+        reply, said = await _answer(request, turns, permit.person.mxid, deps, report)
         if said:
             await _keep(request, said, permit.operation, deps)
         return reply
@@ -68,8 +75,15 @@ def turn_text(service: str, prompt: str) -> str:
     return f"{VERB.name} {service} {'-- ' if prompt.lstrip()[:1] in '-—–' else ''}{prompt}"
 
 
+async def _context(name: str, deps: Deps) -> int | None:
+    """Tokens of context that were asked for; None for what is no service."""
+    async with deps.store.transaction() as tx:
+        found = await tx.services.get(name)
+    return found.spec.context if found else None
+
+
 async def _answer(
-    request: Infer, turns: tuple[Turn, ...], deps: Deps, report: Report
+    request: Infer, turns: tuple[Turn, ...], owner: str, deps: Deps, report: Report
 ) -> tuple[Reply, str]:
     """The reply for the room, and the whole answer; "" for one that was cut off."""
     answer = deps.models.ask(
@@ -77,6 +91,7 @@ async def _answer(
         turns,
         max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
         temperature=request.temperature,
+        owner=owner,
     )
     said = ""
     try:
@@ -89,9 +104,10 @@ async def _answer(
     except Broken as error:
         failure = Reply.failed(f"infer {request.name}", error)
         return replace(failure, blocks=(Verbatim(said.strip()), *failure.blocks)), ""
+    except UnknownName as error:
+        raise _unknown(error, request.name, deps.models.names) from error
     except Unreachable as error:
-        error.standing = _standing((await deps.fleet.survey.status(request.name))[0])
-        raise
+        raise await _placed(error, request.name, deps) from error
     raise AssertionError("an answer ends with an Answer or an error")
 
 
@@ -124,6 +140,26 @@ def _how(answer: Answer) -> str:
     return " · ".join(told)
 
 
+def _unknown(error: UnknownName, name: str, known: Sequence[str]) -> UnknownName:
+    """Say what there is, unless it is only the model inside a backend that there is not."""
+    if name.partition("/")[0] in known:
+        return error
+    return unknown_model(name, known, what="service, backend or route")
+
+
+async def _placed(error: Unreachable, name: str, deps: Deps) -> Unreachable:
+    """The same error, and how a service stands; for what is none, who else could be asked."""
+    try:
+        (status,) = await deps.fleet.survey.status(name)
+    except UnknownName:
+        others = [f"`{each}`" for each in deps.models.names if each != name.partition("/")[0]]
+        there = f"; there is also {', '.join(others[:OTHERS])}" if others else ""
+        error.hint = f"ask again in a moment{there}"
+    else:
+        error.standing = _standing(status)
+    return error
+
+
 def _standing(status: ServiceStatus) -> str:
     spec = status.wanted.spec
     if status.busy_with:
@@ -135,22 +171,25 @@ def _standing(status: ServiceStatus) -> str:
 
 VERB = Verb(
     name="infer",
-    summary="talk to a service",
+    summary="talk to a model: a service, a backend or a route",
     examples=(
         "infer tiny what is a container?",
         'infer tiny --max-tokens 60 --system "You are brief." why is the sky blue?',
+        "infer @chat good morning",
     ),
     request=Infer,
     handle=infer,
     role=Role.VIEWER,
     prose="prompt",
     params=(
-        argument("name", NameWord()),
+        argument("name", ModelWord()),
         option("--max-tokens", WholeWord(1, 100_000), "N", "longest answer, in tokens"),
         option("--temperature", TemperatureWord(), "T", "0 is steady, 2 is wild"),
         option("--system", click.STRING, "TEXT", "what the model is told to be"),
     ),
     notes=(
+        "NAME is a service, a backend or a route of the gateway; `@chat` says the same as `chat`, "
+        "and `studio/small` is one model of a backend's.",
         "Options come before the prompt; everything after them is taken as it was typed, quotes "
         "and new lines included. A prompt that itself begins with `--` follows a lone `--`.",
         "To go on talking, reply in a thread on the question or on its answer, with or without "

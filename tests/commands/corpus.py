@@ -110,6 +110,9 @@ UNDERSTOOD = [
 
 PROMPTS = [
     ("infer tiny hello", Infer("tiny", "hello")),
+    ("infer @chat hello", Infer("chat", "hello")),
+    ("infer studio/qwen3:4b hello", Infer("studio/qwen3:4b", "hello")),
+    ("infer hub/org/Model-7B@v2 hello", Infer("hub/org/Model-7B@v2", "hello")),
     ("infer 'tiny' hello", Infer("tiny", "hello")),
     ("infer tiny\thello", Infer("tiny", "hello")),
     ("infer tiny\nhello", Infer("tiny", "\nhello")),
