@@ -183,7 +183,7 @@ class Worker:
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
             if news.step == "answering":
-                return answering(title, replace(news, text=self._discretion.so_far(news.text)))
+                return answering(title, news.masked(self._discretion.so_far))
             news = replace(news, text=self._discretion.masked(news.text))  # before it is cut short
             shown = following if news.step == FOLLOWING else working
             blocks = shown(title, news, elapsed, operation.id)

@@ -15,21 +15,34 @@ _INSIDE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}")
 """What the configuration lets a backend call its models, too."""
 
 
-class ModelWord(click.ParamType[str]):
-    """`tiny`, `@chat` for a route, or `studio/small` for a model inside a backend."""
+MOST = 4
+"""Who can be asked side by side: more is nothing that one reads."""
 
-    name = "model"
+
+class ModelsWord(click.ParamType[str]):
+    """`tiny`, `@chat` for a route, `studio/small` for a model inside a backend; `tiny,big` for
+    several."""
+
+    name = "models"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Take a name of each kind. No two things go by one name, so `@` is only for people."""
-        text = str(value).removeprefix("@")
-        name, slash, inside = text.partition("/")
-        if not _is_name(name) or (slash and not _INSIDE.fullmatch(inside)):
-            self.fail(
-                f"`{str(value)[:60]}` cannot be a service, backend or route: use small letters, "
-                "digits and dashes, a letter first, at most 40"
-            )
-        return text
+        """Take names of each kind, each once. No two things go by one name, so `@` is only for
+        people."""
+        names = dict.fromkeys(part.removeprefix("@") for part in str(value).split(","))
+        for name in names:
+            if not _can_be_asked(name):
+                self.fail(
+                    f"`{name[:60]}` cannot be a service, backend or route: use small letters, "
+                    "digits and dashes, a letter first, at most 40"
+                )
+        if len(names) > MOST:
+            self.fail(f"{len(names)} are too many to read side by side; at most {MOST}")
+        return ",".join(names)
+
+
+def _can_be_asked(text: str) -> bool:
+    name, slash, inside = text.partition("/")
+    return _is_name(name) and (not slash or _INSIDE.fullmatch(inside) is not None)
 
 
 def _is_name(text: str) -> bool:

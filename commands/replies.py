@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from domain.amounts import size as size
 from domain.errors import OpsError, Unhealthy
-from domain.progress import Progress
+from domain.progress import Growing, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,10 @@ def working(title: str, news: Progress, elapsed: float, operation: str) -> tuple
 
 
 def answering(title: str, news: Progress) -> tuple[Block, ...]:
-    """An answer that is still growing."""
-    return (f"⏳ {title}", Verbatim(news.text + " …"))
+    """An answer that is still growing, or several side by side."""
+    if not news.answers:
+        return (f"⏳ {title}", Verbatim(news.text + " …"))
+    return (f"⏳ {title}", *(block for each in news.answers for block in _grown(each)))
 
 
 def following(title: str, news: Progress, elapsed: float, operation: str) -> tuple[Block, ...]:
@@ -145,6 +147,13 @@ def following(title: str, news: Progress, elapsed: float, operation: str) -> tup
         Code(news.text) if news.text else "Nothing was written yet.",
         f"React with ❌ or say `!cancel {operation}` to stop it",
     )
+
+
+def _grown(each: Growing) -> tuple[Block, ...]:
+    head = f"`{each.name}`"
+    if not each.note:
+        return (head, Verbatim(f"{each.text} …".strip()))
+    return (head, Verbatim(each.text.strip()), each.note) if each.text else (head, each.note)
 
 
 def bar(fraction: float, width: int = 10) -> str:

@@ -1,11 +1,21 @@
 """Asking models from a room."""
 
-import pytest
+from dataclasses import replace
+from decimal import Decimal
 
+import pytest
+from pydantic import SecretStr
+
+from bot.matrix.session import Reading
+from domain.errors import Unreachable
+from domain.operations import State, operation_id
+from domain.tariffs import Rate, Tariff
 from inference.asking import Models
+from inference.client import Broken
+from tests.fleet.world import until
 
 from .homeserver import ANN
-from .model import Cast
+from .model import HOLD, Cast, end
 
 
 @pytest.fixture
@@ -50,3 +60,88 @@ async def test_of_a_service_that_does_not_answer_it_is_told_how_it_stands(desk):
     told = await desk.says("!infer tiny hello")
     assert "tiny is stopped" in told
     assert "It is stopped; `!scale tiny 1` brings it back." in told
+
+
+async def test_several_answer_side_by_side_each_under_its_name(desk, homeserver, cast):
+    cast.scripts["a"] = ["Hello ", "you", end("a", tokens_per_second=12.3)]
+    cast.scripts["b/small"] = ["Hi", end("b/small", completion_tokens=1, first_token=0.05)]
+    assert await desk.says("!infer a,@b/small hello") == (
+        "`a`\nHello you\n— `a-3a608e-0` · 2 tokens · first after 100 ms · 12 tokens/s\n"
+        "`b/small`\nHi\n— `b-3a608e-0` · 1 tokens · first after 50 ms"
+    )
+    assert len(homeserver.shown()) == 1
+
+
+async def test_one_that_fails_says_so_in_its_place_and_spoils_no_other(desk, cast):
+    cast.scripts["a"] = [Unreachable("nobody is there")]
+    cast.scripts["b"] = ["So far", Broken("the connection was lost", "So far")]
+    name = await desk.hears("!infer a,b,c hello")
+    assert (await desk.ends(name)).state is State.SUCCEEDED
+    assert desk.homeserver.shown()[-1] == (
+        "`a`\n✗ nobody is there. Ask again in a moment.\n"
+        "`b`\nSo far\n✗ the answer was cut off: the connection was lost. Ask again.\n"
+        "`c`\nhello from c\n— `c-3a608e-0` · 2 tokens · first after 100 ms"
+    )
+
+
+async def test_where_none_of_several_answers_the_command_failed(desk, cast):
+    cast.scripts["a"] = cast.scripts["b"] = [Unreachable("nobody is there")]
+    name = await desk.hears("!infer a,b hello")
+    assert (await desk.ends(name)).state is State.FAILED
+    assert desk.homeserver.shown()[-1].count("✗ nobody is there") == 2
+
+
+async def test_what_an_answer_cost_is_told_where_it_has_a_price(desk, cast):
+    rate = Rate(Decimal(2), Decimal(10))
+    desk.deps.keyring.tariff = Tariff({"studio": rate}, "EUR")
+    cast.scripts["chat"] = ["Hi", end("studio", prompt_tokens=1000, completion_tokens=50)]
+    told = await desk.says("!infer chat,tiny hello")
+    assert "50 tokens · first after 100 ms · 0.0025 EUR\n" in told
+    assert told.count("EUR") == 1
+
+
+async def test_answers_are_seen_to_grow_each_masked_for_itself(desk, homeserver, cast):
+    secret = "open-sesame-42"
+    desk.discretion.learn("test", SecretStr(secret))
+    cast.scripts["a"] = ["Say open-ses", HOLD, "ame-42", end("a")]
+    cast.scripts["b"] = ["Hi", end("b")]
+    name = await desk.hears("!infer a,b hello")
+    await until(lambda: homeserver.shown())
+    assert homeserver.shown()[-1] == (
+        "⏳ infer a,b hello\n`a`\nSay ••• …\n"
+        "`b`\nHi\n— `b-3a608e-0` · 2 tokens · first after 100 ms"
+    )
+    cast.free.set()
+    await desk.ends(name)
+    assert "Say •••\n" in homeserver.shown()[-1]
+
+
+async def test_a_thread_goes_on_with_all_of_them_each_knowing_its_own_answers(desk, cast):
+    question = await asked(desk, "!infer a,b hello")
+    await asked(desk, "and then?", question)
+    assert sorted(cast.asked[2:]) == [
+        ("a", ["hello", "hello from a", "and then?"]),
+        ("b", ["hello", "hello from b", "and then?"]),
+    ]
+    await asked(desk, "!infer b you alone?", question)
+    await asked(desk, "!infer c,a and you?", question)
+    told = dict(cast.asked[5:])
+    assert told["c"][1::2] == ["hello from a", "hello from a", "hello from b"]
+    assert told["a"] == told["c"]
+
+
+async def test_whose_answer_did_not_come_is_told_what_another_said(desk, cast):
+    cast.scripts["a"] = [Unreachable("nobody is there")]
+    question = await asked(desk, "!infer a,b hello")
+    del cast.scripts["a"]
+    await asked(desk, "go on", question)
+    assert sorted(cast.asked[2:])[0] == ("a", ["hello", "hello from b", "go on"])
+
+
+async def asked(desk, body, thread=None):
+    """Ask, and wait for the answer. The event of the question."""
+    made = desk.message(body)
+    message = replace(made, event_id=f"$ann{desk._count}", thread=thread)
+    await desk.intake.file(Reading(f"s{desk._count}", (message,)))
+    await desk.ends(operation_id(message.event_id))
+    return message.event_id

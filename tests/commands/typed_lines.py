@@ -31,7 +31,7 @@ _FREE = st.sampled_from(["we wait —really", "two  spaces", "a –b", "# no com
 """What needs at most quotation marks around it."""
 
 
-MODELS: list[Typed] = [("@chat", "chat"), ("studio/qwen3:4b", "studio/qwen3:4b")]
+MODELS: list[Typed] = [("@chat", "chat"), ("@a,b,@a", "a,b")]
 
 QUOTAS: list[Typed] = [
     ("requests=1k/day", Quota(Unit.REQUESTS, 1000, Per.DAY)),
@@ -113,7 +113,7 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from(
                 [("none", 0), ("8g", 2**33), ("512M", 2**29), ("8 GiB", 2**33), ("1.5g", 3 * 2**29)]
             )
-        case model_words.ModelWord():
+        case model_words.ModelsWord():
             return st.sampled_from(MODELS) | _NAME.map(lambda name: (name, name))
         case key_words.PatternsWord():
             return st.sampled_from(
