@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commands.replies import Block, Reply, Verbatim
+from commands.replies import Block, Reply, Verbatim, duration
 from domain.errors import OpsError
 from domain.progress import Growing, Progress
 from domain.quotas import told as amount
@@ -27,6 +27,8 @@ class Heard:
     """How it ended; None while it goes on, and where it came to nothing."""
     error: OpsError | None = None
     """Why it came to nothing, or not to its end."""
+    waiting: str = ""
+    """What is waited for before the first word."""
 
     def take(self, part: Piece | Answer) -> None:
         """Hear the next of it."""
@@ -48,9 +50,11 @@ class Heard:
         return (Verbatim(self.words or "(it said nothing)"), self.note(tariff))
 
     def note(self, tariff: Tariff) -> str:
-        """What there is to say below its words; "" while it goes on."""
+        """What there is to say in place of words, or below them; "" while they come."""
         if self.error is not None:
             return Reply.failed("", self.error).summary
+        if self.waiting and not self.said:
+            return self.waiting
         return _how(self.answer, self.name, tariff) if self.answer else ""
 
 
@@ -69,16 +73,21 @@ def reply(heard: Sequence[Heard], tariff: Tariff) -> Reply:
 def so_far(heard: Sequence[Heard], tariff: Tariff) -> Progress:
     """How far they got."""
     if len(heard) == 1:
-        return Progress(ANSWERING, text=heard[0].said)
+        one = heard[0]
+        return Progress(ANSWERING if one.said else one.waiting or ANSWERING, text=one.said)
     growing = (Growing(each.name, each.said, each.note(tariff)) for each in heard)
     return Progress(ANSWERING, answers=tuple(growing))
+
+
+def _short(seconds: float) -> str:
+    return duration(seconds) if seconds >= 10 else f"{seconds * 1000:.0f} ms"
 
 
 def _how(answer: Answer, asked: str, tariff: Tariff) -> str:
     told = [
         f"— `{answer.replica}`",
         f"{answer.completion_tokens} tokens",
-        f"first after {answer.first_token * 1000:.0f} ms",
+        f"first after {_short(answer.first_token)}",
     ]
     if answer.tokens_per_second is not None:
         told.append(f"{answer.tokens_per_second:.0f} tokens/s")

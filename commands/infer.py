@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import click
 
+from commands import loading
 from commands.access import Permit
 from commands.answers import Heard, reply, so_far
 from commands.conversation import answerer, budget, recalled
@@ -97,6 +99,7 @@ class _Inquiry:
             max_tokens=self.request.max_tokens or DEFAULT_MAX_TOKENS,
             temperature=self.request.temperature,
             owner=self.permit.person.mxid,
+            held=partial(self._held, one),
         )
         try:
             async with aclosing(answer) as parts:
@@ -106,6 +109,13 @@ class _Inquiry:
         except OpsError as error:
             one.error = await explained(error, one.name, self.deps)
             self._tell()
+
+    async def _held(self, one: Heard, names: Sequence[str]) -> float:
+        """Nobody is ready yet: say so, and how long to wait."""
+        seconds = await loading.usual(names, self.deps)
+        one.waiting = loading.told(seconds)
+        self._tell()
+        return loading.patience(seconds)
 
     async def _turns(self, name: str) -> tuple[Turn, ...]:
         if not self.earlier:
@@ -174,6 +184,8 @@ VERB = Verb(
         "asked at once, and answer side by side.",
         "Options come before the prompt; everything after them is taken as it was typed, quotes "
         "and new lines included. A prompt that itself begins with `--` follows a lone `--`.",
+        "While nobody is ready the message says that it is loading, and for how long if earlier "
+        "starts tell; that is waited for twice as long.",
         "To go on talking, reply in a thread on the question or on its answer, with or without "
         "the command: what was said there before is sent along, as much of it as the service's "
         "context takes, and the answer comes in the thread. Several go on side by side, each with "

@@ -17,7 +17,7 @@ class Growing:
     text: str
     """As far as it came."""
     note: str = ""
-    """What is said below it; "" while it goes on."""
+    """What is said in its place, or below it; "" while it goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Asking models from a room."""
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -135,7 +136,7 @@ async def test_whose_answer_did_not_come_is_told_what_another_said(desk, cast):
     question = await asked(desk, "!infer a,b hello")
     del cast.scripts["a"]
     await asked(desk, "go on", question)
-    assert sorted(cast.asked[2:])[0] == ("a", ["hello", "hello from b", "go on"])
+    assert min(cast.asked[2:]) == ("a", ["hello", "hello from b", "go on"])
 
 
 async def asked(desk, body, thread=None):
@@ -145,3 +146,32 @@ async def asked(desk, body, thread=None):
     await desk.intake.file(Reading(f"s{desk._count}", (message,)))
     await desk.ends(operation_id(message.event_id))
     return message.event_id
+
+
+async def test_while_a_model_loads_the_message_says_so_and_how_long_it_usually_takes(
+    desk, homeserver, loading
+):
+    name = await desk.hears("!infer tiny hello")
+    await until(lambda: "⏳ infer tiny hello · loading" in "".join(homeserver.shown()))
+    told = homeserver.shown()[-1]
+    assert re.search(r"loading, usually about [\d.]+ s · [\d.]+ ", told)
+    assert told.endswith(f"React with ❌ or say `!cancel {name}` to stop it")
+    await desk.says(f"!cancel {name}")
+    assert (await desk.ends(name)).state is State.CANCELLED
+
+
+async def test_of_several_the_one_that_loads_says_so_in_its_place(desk, homeserver, loading):
+    desk.world.endpoints.expect("studio", 1)
+    name = await desk.hears("!infer tiny,nobody hello")
+    await until(lambda: "`tiny`\nloading, usually about " in "".join(homeserver.shown()))
+    await desk.says(f"!cancel {name}")
+    assert (await desk.ends(name)).state is State.CANCELLED
+
+
+@pytest.fixture
+async def loading(desk):
+    """A service that was started before, and whose replica is not there yet."""
+    await desk.says("!deploy tiny tiny://ops")
+    for endpoint in desk.world.endpoints.of("tiny"):
+        desk.world.endpoints.withdraw(endpoint.replica, target=endpoint.target)
+    desk.router._hold = 60.0
