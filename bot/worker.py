@@ -16,6 +16,7 @@ from bot.matrix.live_reply import LiveReply
 from bot.matrix.outbox import Outbox
 from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
+from commands.answers import ANSWERING, stopped
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
 from commands.log_window import FOLLOWING, left_behind
@@ -132,7 +133,8 @@ class Worker:
             return await deps.cancellations.guard(operation.id, talk)
         except Cancelled as error:
             reply = Reply.failed(operation.text.split()[0], error).marked_cancelled()
-            return reply.adding(*left_behind(live.news))
+            news = live.news and live.news.masked(self._discretion.so_far)
+            return stopped(reply, news).adding(*left_behind(news))
 
     async def _person(self, operation: Operation) -> Person:
         sender, room = operation.sender, operation.room
@@ -182,8 +184,8 @@ class Worker:
         title = operation.text.split("\n")[0][:60]
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
-            if news.step == "answering":
-                return answering(title, news.masked(self._discretion.so_far))
+            if news.step == ANSWERING:
+                return answering(title, news.masked(self._discretion.so_far), operation.id)
             news = replace(news, text=self._discretion.masked(news.text))  # before it is cut short
             shown = following if news.step == FOLLOWING else working
             blocks = shown(title, news, elapsed, operation.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from commands.replies import Block, Reply, Verbatim, duration
 from domain.errors import OpsError
@@ -42,6 +42,11 @@ class Heard:
         """What was said, without the blanks around it."""
         return self.said.strip()
 
+    @property
+    def waits(self) -> bool:
+        """Whether nobody is ready yet to say a first word."""
+        return bool(self.waiting) and not (self.said or self.answer or self.error)
+
     def told(self, tariff: Tariff) -> tuple[Block, ...]:
         """How it ended, for the room."""
         if self.error is not None:
@@ -53,7 +58,7 @@ class Heard:
         """What there is to say in place of words, or below them; "" while they come."""
         if self.error is not None:
             return Reply.failed("", self.error).summary
-        if self.waiting and not self.said:
+        if self.waits:
             return self.waiting
         return _how(self.answer, self.name, tariff) if self.answer else ""
 
@@ -75,8 +80,25 @@ def so_far(heard: Sequence[Heard], tariff: Tariff) -> Progress:
     if len(heard) == 1:
         one = heard[0]
         return Progress(ANSWERING if one.said else one.waiting or ANSWERING, text=one.said)
-    growing = (Growing(each.name, each.said, each.note(tariff)) for each in heard)
+    growing = (Growing(each.name, each.said, each.note(tariff), waits=each.waits) for each in heard)
     return Progress(ANSWERING, answers=tuple(growing))
+
+
+def stopped(failure: Reply, news: Progress | None) -> Reply:
+    """How it ended where somebody stopped it: the words so far stay. `failure` says who did, and is
+    all there is to say where nothing had been said."""
+    if news is None or news.step != ANSWERING or failure.error is None:
+        return failure
+    why = f"— stopped, {failure.error.summary}"
+    if not news.answers:
+        return replace(failure, blocks=(Verbatim(news.text.strip()), why))
+    blocks = [b for each in news.answers for b in (f"`{each.name}`", *_halfway(each, why))]
+    return replace(failure, blocks=tuple(blocks))
+
+
+def _halfway(each: Growing, why: str) -> tuple[Block, ...]:
+    note = why if each.waits else each.note or why
+    return (Verbatim(each.text.strip()), note) if each.text.strip() else (note,)
 
 
 def _short(seconds: float) -> str:

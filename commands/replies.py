@@ -129,15 +129,14 @@ def working(title: str, news: Progress, elapsed: float, operation: str) -> tuple
     lines: list[Block] = [" · ".join(parts)]
     if news.text:
         lines.append(Code(news.text[-300:]))
-    lines.append(f"React with ❌ or say `!cancel {operation}` to stop it")
+    lines.append(_how_to_stop(operation))
     return tuple(lines)
 
 
-def answering(title: str, news: Progress) -> tuple[Block, ...]:
+def answering(title: str, news: Progress, operation: str) -> tuple[Block, ...]:
     """An answer that is still growing, or several side by side."""
-    if not news.answers:
-        return (f"⏳ {title}", Verbatim(news.text + " …"))
-    return (f"⏳ {title}", *(block for each in news.answers for block in _grown(each)))
+    grown = [block for each in news.answers for block in _grown(each)]
+    return (f"⏳ {title}", *(grown or [Verbatim(news.text + " …")]), _how_to_stop(operation))
 
 
 def following(title: str, news: Progress, elapsed: float, operation: str) -> tuple[Block, ...]:
@@ -145,8 +144,12 @@ def following(title: str, news: Progress, elapsed: float, operation: str) -> tup
     return (
         f"⏳ {title} · {duration(elapsed)}",
         Code(news.text) if news.text else "Nothing was written yet.",
-        f"React with ❌ or say `!cancel {operation}` to stop it",
+        _how_to_stop(operation),
     )
+
+
+def _how_to_stop(operation: str) -> str:
+    return f"React with ❌ or say `!cancel {operation}` to stop it"
 
 
 def _grown(each: Growing) -> tuple[Block, ...]:

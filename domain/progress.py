@@ -18,6 +18,8 @@ class Growing:
     """As far as it came."""
     note: str = ""
     """What is said in its place, or below it; "" while it goes on."""
+    waits: bool = False
+    """Whether the note says what is waited for, and not how it ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Asking models from a room."""
 
+import asyncio
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
+from bot.matrix.gestures import Reaction
 from bot.matrix.session import Reading
 from domain.errors import Unreachable
 from domain.operations import State, operation_id
@@ -15,7 +17,7 @@ from inference.asking import Models
 from inference.client import Broken
 from tests.fleet.world import until
 
-from .homeserver import ANN
+from .homeserver import ANN, ROOM
 from .model import HOLD, Cast, end
 
 
@@ -110,7 +112,8 @@ async def test_answers_are_seen_to_grow_each_masked_for_itself(desk, homeserver,
     await until(lambda: homeserver.shown())
     assert homeserver.shown()[-1] == (
         "⏳ infer a,b hello\n`a`\nSay ••• …\n"
-        "`b`\nHi\n— `b-3a608e-0` · 2 tokens · first after 100 ms"
+        "`b`\nHi\n— `b-3a608e-0` · 2 tokens · first after 100 ms\n"
+        f"React with ❌ or say `!cancel {name}` to stop it"
     )
     cast.free.set()
     await desk.ends(name)
@@ -166,6 +169,71 @@ async def test_of_several_the_one_that_loads_says_so_in_its_place(desk, homeserv
     await until(lambda: "`tiny`\nloading, usually about " in "".join(homeserver.shown()))
     await desk.says(f"!cancel {name}")
     assert (await desk.ends(name)).state is State.CANCELLED
+
+
+async def test_crossing_out_an_answer_ends_it_and_the_words_so_far_stay(desk, homeserver, cast):
+    cast.scripts["tiny"] = ["So far ", HOLD, "never said"]
+    name = await desk.hears("!infer tiny hello")
+    await cross_out(desk, homeserver, "So far")
+    assert (await desk.ends(name)).state is State.CANCELLED
+    assert homeserver.shown() == [f"So far\n— stopped, cancelled by {ANN}"]
+    assert cast.left == ["tiny"]
+
+
+async def test_a_word_stops_an_answer_as_well(desk, homeserver, cast):
+    cast.scripts["tiny"] = ["So far ", HOLD, "never said"]
+    name = await desk.hears("!infer tiny hello")
+    await until(lambda: "So far" in "".join(homeserver.shown()))
+    assert "is being cancelled" in await desk.says(f"!cancel {name}")
+    assert (await desk.ends(name)).state is State.CANCELLED
+    assert homeserver.shown()[0] == f"So far\n— stopped, cancelled by {ANN}"
+
+
+async def test_of_several_those_that_had_ended_keep_their_end(desk, homeserver, cast):
+    cast.scripts["a"] = ["So far ", HOLD]
+    cast.scripts["b"] = ["Done", end("b")]
+    cast.scripts["c"] = [Unreachable("nobody is there")]
+    cast.scripts["d"] = [HOLD]
+    name = await desk.hears("!infer a,b,c,d hello")
+    await cross_out(desk, homeserver, "nobody is there")
+    assert (await desk.ends(name)).state is State.CANCELLED
+    stopped = f"— stopped, cancelled by {ANN}"
+    assert homeserver.shown() == [
+        f"`a`\nSo far\n{stopped}\n"
+        "`b`\nDone\n— `b-3a608e-0` · 2 tokens · first after 100 ms\n"
+        "`c`\n✗ nobody is there. Ask again in a moment.\n"
+        f"`d`\n{stopped}"
+    ]
+    assert sorted(cast.left) == ["a", "b", "c", "d"]
+
+
+async def test_words_that_stay_tell_no_beginning_of_a_secret(desk, homeserver, cast):
+    desk.discretion.learn("test", SecretStr("open-sesame-42"))
+    cast.scripts["tiny"] = ["Say open-ses", HOLD]
+    name = await desk.hears("!infer tiny hello")
+    await cross_out(desk, homeserver, "Say")
+    await desk.ends(name)
+    assert homeserver.shown()[0].startswith("Say •••\n— stopped")
+
+
+async def cross_out(desk, homeserver, words):
+    """React with ❌ to the one message of the bot's, once it shows these words."""
+    await until(lambda: words in "".join(homeserver.shown()))
+    (message,) = [e for e, _, content in homeserver.events.values() if not is_edit(content)]
+    async with asyncio.timeout(10):
+        while not await noted(desk, message):
+            await asyncio.sleep(0.001)
+    reaction = Reaction("$r", ROOM, ANN, message, "❌", desk.world.clock.now())
+    await desk.intake.file(Reading("s99", reactions=(reaction,)))
+
+
+def is_edit(content):
+    return content.get("m.relates_to", {}).get("rel_type") == "m.replace"
+
+
+async def noted(desk, message):
+    async with desk.world.store.transaction() as tx:
+        return await tx.messages.by_event(ROOM, message)
 
 
 @pytest.fixture
