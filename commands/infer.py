@@ -186,6 +186,8 @@ VERB = Verb(
         "and new lines included. A prompt that itself begins with `--` follows a lone `--`.",
         "While nobody is ready the message says that it is loading, and for how long if earlier "
         "starts tell; that is waited for twice as long.",
+        "❌ under the answer, or `!cancel` with the operation it shows, ends it; the words so far "
+        "stay.",
         "To go on talking, reply in a thread on the question or on its answer, with or without "
         "the command: what was said there before is sent along, as much of it as the service's "
         "context takes, and the answer comes in the thread. Several go on side by side, each with "
