@@ -47,7 +47,9 @@ async def test_services_backends_and_routes_are_asked_alone_and_side_by_side(
     question = await room.person.types(room.id, "!infer tiny,studio,nobody what is a gpu?")
     both = await room.ends(question)
     assert both.state == "succeeded"
-    assert re.search(r"^`tiny`\n.+\n— `tiny-\w+-0` · \d+ tokens · first after", both.text, re.S)
+    assert re.search(
+        r"^`tiny`\n.+\n— `tiny-\w+-0` · \d+ tokens · first after", both.text, re.DOTALL
+    )
     assert "\n`studio`\nOne two three\n— `studio-foreign-0` · 3 tokens · first after" in both.text
     assert "\n`nobody`\n✗ there is no service, backend or route `nobody`." in both.text
     assert "<code>studio</code>" in both.html
