@@ -19,6 +19,7 @@ from commands.access import Permit, own_permit, permit
 from commands.answers import ANSWERING, stopped
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
+from commands.infer import without_picture
 from commands.log_window import FOLLOWING, left_behind
 from commands.replies import Block, Reply, answering, following, masked_blocks, working
 from commands.verb import Deps
@@ -181,7 +182,7 @@ class Worker:
         log.info("ended", operation=operation.id, state=str(state), **told_to_log)
 
     def _live(self, operation: Operation) -> LiveReply:
-        title = operation.text.split("\n")[0][:60]
+        title = without_picture(operation.text).split("\n")[0][:60]
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
             if news.step == ANSWERING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from commands import loading
 from commands.access import Permit
 from commands.answers import Heard, reply, so_far
 from commands.conversation import answerer, budget, recalled
-from commands.model_words import ModelsWord
+from commands.model_words import EventWord, ModelsWord, is_event_id
+from commands.pictures import data_url
 from commands.replies import Reply, Verbatim
 from commands.unanswered import explained
 from commands.verb import Deps, Verb, argument, option
@@ -29,6 +31,9 @@ from inference.client import Turn
 
 DEFAULT_MAX_TOKENS = 1024
 """Enough for an answer one reads in a room."""
+
+_ASKED = re.compile(r"\s*infer\s+\S+")
+_SHOWN = re.compile(r"^ --image \$\S+")
 
 REMEMBERED = timedelta(days=30)
 """How long a conversation can be taken up again."""
@@ -44,6 +49,8 @@ class Infer:
     max_tokens: int | None = None
     temperature: float | None = None
     system: str | None = None
+    image: str | None = None
+    """The message whose picture is shown; one that is no picture is passed over."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,9 +71,10 @@ async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> R
     context takes: three characters to a token, or 3000 where no context was asked for, as with
     backends and routes. Of several answers to one prompt each is sent its own.
     """
+    shown = await _picture(request, permit.operation, deps)
     async with deps.conversations.floor(permit.operation, deps.store) as earlier:
         heard = [Heard(name) for name in request.names]
-        inquiry = _Inquiry(request, earlier, heard, permit, deps, report)
+        inquiry = _Inquiry(request, shown, earlier, heard, permit, deps, report)
         async with asyncio.TaskGroup() as group:
             for each in heard:
                 group.create_task(inquiry.hear(each), name=f"hear {each.name}")
@@ -80,11 +88,24 @@ def turn_text(names: str, prompt: str) -> str:
     return f"{VERB.name} {names} {'-- ' if prompt.lstrip()[:1] in '-—–' else ''}{prompt}"
 
 
+def showing(text: str, event_id: str) -> str:
+    """A command that asks a model, with a message whose picture is to be shown, if it is one."""
+    found = _ASKED.match(text) if is_event_id(event_id) else None
+    return f"{found[0]} --image {event_id}{text[found.end() :]}" if found else text
+
+
+def without_picture(text: str) -> str:
+    """The same command as people typed it."""
+    found = _ASKED.match(text)
+    return text[: found.end()] + _SHOWN.sub("", text[found.end() :], 1) if found else text
+
+
 @dataclass(frozen=True)
 class _Inquiry:
     """One prompt, put to all who are to answer it."""
 
     request: Infer
+    pictures: tuple[str, ...]
     earlier: Sequence[KeptTurn]
     heard: Sequence[Heard]
     permit: Permit
@@ -118,13 +139,24 @@ class _Inquiry:
         return loading.patience(seconds)
 
     async def _turns(self, name: str) -> tuple[Turn, ...]:
+        own = tuple(
+            replace(turn, pictures=self.pictures) if turn.role == "user" else turn
+            for turn in self.request.turns
+        )
         if not self.earlier:
-            return self.request.turns
+            return own
         characters = budget(await _context(name, self.deps))
-        return recalled(self.earlier, self.request.turns, characters, name)
+        return recalled(self.earlier, own, characters, name)
 
     def _tell(self) -> None:
         self.report(so_far(self.heard, self.deps.keyring.tariff))
+
+
+async def _picture(request: Infer, operation: Operation, deps: Deps) -> tuple[str, ...]:
+    if request.image is None:
+        return ()
+    found = await deps.gallery.picture(operation.room, request.image)
+    return (data_url(found),) if found is not None else ()
 
 
 async def _context(name: str, deps: Deps) -> int | None:
@@ -177,6 +209,7 @@ VERB = Verb(
         option("--max-tokens", WholeWord(1, 100_000), "N", "longest answer, in tokens"),
         option("--temperature", TemperatureWord(), "T", "0 is steady, 2 is wild"),
         option("--system", click.STRING, "TEXT", "what the model is told to be"),
+        option("--image", EventWord(), "EVENT", "a message here whose picture is shown"),
     ),
     notes=(
         "NAME is a service, a backend or a route of the gateway; `@chat` says the same as `chat`, "
@@ -184,6 +217,8 @@ VERB = Verb(
         "asked at once, and answer side by side.",
         "Options come before the prompt; everything after them is taken as it was typed, quotes "
         "and new lines included. A prompt that itself begins with `--` follows a lone `--`.",
+        "A picture with the command as its caption is shown to the model, and so is one that the "
+        "command replies to: PNG, JPEG, WebP or GIF, up to 5 MB. The model has to be able to see.",
         "While nobody is ready the message says that it is loading, and for how long if earlier "
         "starts tell; that is waited for twice as long.",
         "❌ under the answer, or `!cancel` with the operation it shows, ends it; the words so far "

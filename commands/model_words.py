@@ -15,8 +15,22 @@ _INSIDE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}")
 """What the configuration lets a backend call its models, too."""
 
 
+_EVENT = re.compile(r"\$[A-Za-z0-9_.:/+=-]{1,254}")
+
 MOST = 4
 """Who can be asked side by side: more is nothing that one reads."""
+
+
+class EventWord(click.ParamType[str]):
+    """`$a-message-of-this-room`."""
+
+    name = "event"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take what can be an event's id (Matrix specification, appendix on identifiers)."""
+        if not is_event_id(str(value)):
+            self.fail(f"`{str(value)[:60]}` is no message; its id begins with `$`")
+        return str(value)
 
 
 class ModelsWord(click.ParamType[str]):
@@ -38,6 +52,11 @@ class ModelsWord(click.ParamType[str]):
         if len(names) > MOST:
             self.fail(f"{len(names)} are too many to read side by side; at most {MOST}")
         return ",".join(names)
+
+
+def is_event_id(text: str) -> bool:
+    """Whether a message could go by it, and it is one word."""
+    return _EVENT.fullmatch(text) is not None
 
 
 def _can_be_asked(text: str) -> bool:

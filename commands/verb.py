@@ -12,6 +12,7 @@ import click
 from commands.access import Permit
 from commands.conversation import Conversations
 from commands.courier import Courier, NoCourier
+from commands.pictures import Gallery, NoGallery
 from commands.replies import Block, Reply
 from commands.rooms import RoomBook
 from domain.clock import Clock
@@ -57,6 +58,7 @@ class Deps:
     """What is kept passes it: a text without the secrets in it."""
     keyring: Keyring = field(default_factory=Keyring)
     courier: Courier = field(default_factory=NoCourier)
+    gallery: Gallery = field(default_factory=NoGallery)
 
 
 R = TypeVar("R")

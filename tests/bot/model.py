@@ -32,6 +32,7 @@ class Cast:
         self.scripts: dict[str, list[Any]] = {}
         self.asked: list[tuple[str, list[str]]] = []
         self.owners: list[str] = []
+        self.shown: list[tuple[str, ...]] = []
         self.left: list[str] = []
         """Whose answers nobody listens to any more."""
         self.free = asyncio.Event()
@@ -41,6 +42,7 @@ class Cast:
     ) -> AsyncIterator[Any]:
         self.asked.append((name, [turn.text for turn in turns]))
         self.owners.append(owner)
+        self.shown.append(turns[-1].pictures)
         try:
             for part in self.scripts.get(name, [f"hello from {name}", end(name)]):
                 match part:

@@ -142,10 +142,10 @@ async def test_whose_answer_did_not_come_is_told_what_another_said(desk, cast):
     assert min(cast.asked[2:]) == ("a", ["hello", "hello from b", "go on"])
 
 
-async def asked(desk, body, thread=None):
+async def asked(desk, body, thread=None, picture=None):
     """Ask, and wait for the answer. The event of the question."""
     made = desk.message(body)
-    message = replace(made, event_id=f"$ann{desk._count}", thread=thread)
+    message = replace(made, event_id=f"$ann{desk._count}", thread=thread, picture=picture)
     await desk.intake.file(Reading(f"s{desk._count}", (message,)))
     await desk.ends(operation_id(message.event_id))
     return message.event_id
@@ -214,6 +214,37 @@ async def test_words_that_stay_tell_no_beginning_of_a_secret(desk, homeserver, c
     await cross_out(desk, homeserver, "Say")
     await desk.ends(name)
     assert homeserver.shown()[0].startswith("Say •••\n— stopped")
+
+
+class Shelf:
+    """Pictures by the message that holds them."""
+
+    def __init__(self, **pictures):
+        self.pictures = pictures
+        self.looked = []
+
+    async def picture(self, room, event_id):
+        self.looked.append((room, event_id))
+        return self.pictures.get(event_id.removeprefix("$"))
+
+
+async def test_a_picture_is_shown_that_the_command_captions_or_replies_to(desk, cast):
+    shelf = Shelf(seen=b"\x89PNG\r\n\x1a\n")
+    desk.worker._deps = replace(desk.deps, gallery=shelf)
+    await asked(desk, "!infer tiny,big what is this?", picture="$seen")
+    await asked(desk, "!infer tiny what was that?", picture="$talk")
+    await asked(desk, "!infer tiny hello")
+    url = "data:image/png;base64,iVBORw0KGgo="
+    assert cast.shown == [(url,), (url,), (), ()]
+    assert shelf.looked == [(ROOM, "$seen"), (ROOM, "$talk")]
+    assert [texts for _, texts in cast.asked[1:3]] == [["what is this?"], ["what was that?"]]
+
+
+async def test_what_is_no_picture_that_models_read_is_told_and_nobody_asked(desk, cast):
+    desk.worker._deps = replace(desk.deps, gallery=Shelf(film=b"....ftypmp42"))
+    await asked(desk, "!infer tiny what is this?", picture="$film")
+    assert "✗ infer tiny: models read PNG, JPEG, WebP and GIF" in desk.homeserver.shown()[-1]
+    assert cast.asked == []
 
 
 async def cross_out(desk, homeserver, words):

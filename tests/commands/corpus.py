@@ -114,6 +114,7 @@ PROMPTS = [
     ("infer studio/qwen3:4b hello", Infer("studio/qwen3:4b", "hello")),
     ("infer hub/org/Model-7B@v2 hello", Infer("hub/org/Model-7B@v2", "hello")),
     ("infer a,@b,studio/small hello", Infer("a,b,studio/small", "hello")),
+    ("infer a --image $x_Y-9 hello", Infer("a", "hello", image="$x_Y-9")),
     ("infer a,b,a hello", Infer("a,b", "hello")),
     ("infer a,b,c,d,@a hello", Infer("a,b,c,d", "hello")),
     ("infer 'tiny' hello", Infer("tiny", "hello")),

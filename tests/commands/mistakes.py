@@ -80,6 +80,7 @@ WRONG = [
     ("status tiny --force", "no option `--force`; it has none", "!status"),
     ("infer tiny --max-token 5 hi", "did you mean `--max-tokens`?", "!infer"),
     ("infer tiny --model x hi", "no option `--model`", "!infer"),
+    ("infer tiny --image x hi", "--image: `x` is no message", "!infer"),
     ("infer tiny --max-tokens 0 hi", "--max-tokens: `0` is not a whole number from 1", "!infer"),
     ("infer tiny --max-tokens lots hi", "--max-tokens: `lots` is not a whole", "!infer"),
     ("infer tiny --max-tokens ٣ hi", "--max-tokens: `٣` is not a whole", "!infer"),

@@ -113,6 +113,8 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from(
                 [("none", 0), ("8g", 2**33), ("512M", 2**29), ("8 GiB", 2**33), ("1.5g", 3 * 2**29)]
             )
+        case model_words.EventWord():
+            return st.sampled_from([("$1", "$1"), ("$aB_c-d:x.org", "$aB_c-d:x.org")])
         case model_words.ModelsWord():
             return st.sampled_from(MODELS) | _NAME.map(lambda name: (name, name))
         case key_words.PatternsWord():

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import aiohttp
 import pytest
+from nio.crypto.attachments import encrypt_attachment
 
 from bot.demo.homeserver import Homeserver
-from tests.upstreams import Answer, Cut, Fate, Upstream
+from tests.upstreams import Answer, Asked, Cut, Fate, Upstream
 
+from . import secret_room
 from .bot_process import STUCK
 from .conftest import Room, opened
 
@@ -39,7 +45,7 @@ async def test_services_backends_and_routes_are_asked_alone_and_side_by_side(
 ):
     assert "One two three\n— `studio-foreign-0`" in (await room.says("!infer studio hello")).text
     await room.says("!infer studio/small hello")
-    assert upstream.asked[-1].json["model"] == "small"
+    assert asked(upstream).json["model"] == "small"
     assert "One two three" in (await room.says("!infer @chat hello")).text
 
     await room.says("!deploy tiny tiny://ops")
@@ -57,7 +63,7 @@ async def test_services_backends_and_routes_are_asked_alone_and_side_by_side(
     thread = {"rel_type": "m.thread", "event_id": question, "is_falling_back": True}
     talk = await room.says("and then?", **{"m.relates_to": thread})
     assert "`tiny`\n" in talk.text
-    told = [(turn["role"], turn["content"]) for turn in upstream.asked[-1].json["messages"]]
+    told = [(turn["role"], turn["content"]) for turn in asked(upstream).json["messages"]]
     assert told == [
         ("user", "what is a gpu?"),
         ("assistant", "One two three"),
@@ -100,3 +106,84 @@ async def running(room: Room, command: str):
 
 def operation(answer) -> str:
     return re.search(r"!cancel (\w+)", answer.text)[1]
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def asked(upstream: Upstream) -> Asked:
+    """What the backend was asked last, looks at its health aside."""
+    return [each for each in upstream.asked if each.method == "POST"][-1]
+
+
+def shown(upstream: Upstream) -> list[Any]:
+    """What the backend was last asked: the parts of the last message, pictures as their bytes."""
+    content = asked(upstream).json["messages"][-1]["content"]
+    if isinstance(content, str):
+        return [content]
+    text, *pictures = content
+    urls = [each["image_url"]["url"].partition(";base64,") for each in pictures]
+    return [text["text"], *((kind, base64.b64decode(data)) for kind, _, data in urls)]
+
+
+async def test_pictures_are_shown_with_the_command_that_captions_or_replies_to_them(
+    room: Room, upstream: Upstream
+):
+    url = await room.person.uploads(PNG, "image/png")
+    picture = {"msgtype": "m.image", "filename": "cat.png", "url": url}
+    answer = await room.says("!infer studio what is this?", **picture)
+    assert answer.state == "succeeded", answer
+    assert shown(upstream) == ["what is this?", ("data:image/png", PNG)]
+
+    alone = await room.person.types(room.id, "cat.png", **picture)
+    talk = await room.person.types(room.id, "look!")
+    for to, seen in ((alone, [("data:image/png", PNG)]), (talk, [])):
+        reply = {"m.relates_to": {"m.in_reply_to": {"event_id": to}}}
+        answer = await room.says("!infer studio and that?", **reply)
+        assert answer.state == "succeeded", answer
+        assert shown(upstream) == ["and that?", *seen]
+    assert alone not in await room.person.answers(room.id)
+
+    for where, told in (
+        (await room.person.uploads(b"\0" * 5_000_001, "image/png"), "more than 5 MB"),
+        (await room.person.uploads(b"<svg>", "image/png"), "PNG, JPEG, WebP and GIF"),
+        ("mxc://nowhere.invalid/../x", "does not say where"),
+        (f"{url}x", "does not have the picture"),
+    ):
+        refused = await room.says("!infer studio see?", **{**picture, "url": where})
+        assert refused.state == "failed"
+        assert told in refused.text
+
+
+async def test_in_an_encrypted_room_pictures_are_decrypted_and_none_in_the_clear_is_shown(
+    homeserver: Homeserver, tmp_path: Path, upstream: Upstream
+):
+    gateway = {"backends": {"studio": {"kind": "openai", "url": upstream.url}}}
+    opening = secret_room.opened(homeserver, tmp_path, "secret-pictures", gateway=gateway)
+    async with opening as room, aiohttp.ClientSession() as session:
+        locked, keys = encrypt_attachment(PNG)
+        headers = {"Authorization": f"Bearer {room.token}"}
+        media = f"{room.url}/_matrix/media/v3/upload"
+        async with session.post(media, data=bytes(locked), headers=headers) as response:
+            url = (await response.json())["content_uri"]
+        words = {"msgtype": "m.image", "body": "!infer studio what is this?", "filename": "a.png"}
+        content = {**words, "file": {**keys, "url": url}}
+        answer = await room.ends(await room.person.send(room.id, "m.room.message", content))
+        assert answer.content["gantry.operation"]["state"] == "succeeded", answer.body
+        assert shown(upstream) == ["what is this?", ("data:image/png", PNG)]
+
+        damaged = {**content, "file": {**content["file"], "hashes": {"sha256": "AAAA"}}}
+        told = await room.ends(await room.person.send(room.id, "m.room.message", damaged))
+        assert "not what its message says" in told.body
+
+        path = f"{room.url}/_matrix/client/v3/rooms/{quote(room.id)}/send/m.room.message/clear"
+        forged = {"msgtype": "m.image", "body": "a.png", "url": url}
+        async with session.put(path, json=forged, headers=headers) as response:
+            clear = (await response.json())["event_id"]
+        reply = {"m.in_reply_to": {"event_id": clear}}
+        asking = {"msgtype": "m.text", "body": "!infer studio see?", "m.relates_to": reply}
+        told = await room.ends(await room.person.send(room.id, "m.room.message", asking))
+        assert "came unencrypted into an encrypted room" in told.body
+        assert sum(each.method == "POST" for each in upstream.asked) == 1
