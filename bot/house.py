@@ -30,6 +30,7 @@ from bot.matrix.crypto.vouching import Vouching
 from bot.matrix.direct import Direct
 from bot.matrix.doorkeeper import Doorkeeper
 from bot.matrix.entering import Entrance, resolve
+from bot.matrix.gallery import Gallery
 from bot.matrix.login import log_in
 from bot.matrix.outbox import Outbox
 from bot.matrix.renewal import Renewal
@@ -153,6 +154,7 @@ async def open_house(
             keyring=accounting.keyring,
             courier=Direct(api, discretion, clock),
             measured=telemetry.of,
+            gallery=Gallery(api),
         )
         words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)
         watch = Watch(store, deployers, lambda: fleet.survey.claims, words, say, clock)

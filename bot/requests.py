@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bot.declined import Declined, declined
 from bot.keeping import kept
@@ -11,7 +12,7 @@ from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
 from commands.conversation import opening
 from commands.grammar import Grammar
-from commands.infer import Infer, turn_text
+from commands.infer import Infer, showing, turn_text
 from domain.errors import UsageError
 from domain.operations import Operation, operation_id
 from fleet.store.database import Transaction
@@ -59,7 +60,10 @@ class Requests:
         if refused := declined(message, text, ours=self._holds_secret(message.body)):
             return refused
         verb = self._grammar.verb(text)
-        talks = service is not None and verb is not None and verb.request is Infer
+        asks = verb is not None and verb.request is Infer
+        if asks and message.picture is not None and isinstance(self._request(text), Infer):
+            text = showing(text, message.picture)
+        talks = service is not None and asks
         return Operation(
             id=operation_id(message.event_id),
             origin=message.event_id,
@@ -80,14 +84,18 @@ class Requests:
         began = await opening(message.thread, message.room, tx)
         if began is None:
             return None
-        try:
-            request = self._grammar.parse(began.text).request
-        except UsageError:
-            return None
+        request = self._request(began.text)
         if not isinstance(request, Infer):
             return None
         said = await tx.turns.of(message.thread, began.id)
         return said[-1].service if said else request.name
+
+    def _request(self, text: str) -> Any:
+        """What a command asks for; None for one that is not understood."""
+        try:
+            return self._grammar.parse(text).request
+        except UsageError:
+            return None
 
 
 async def _gesture(reaction: Reaction, tx: Transaction) -> Operation | None:

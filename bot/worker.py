@@ -16,8 +16,10 @@ from bot.matrix.live_reply import LiveReply
 from bot.matrix.outbox import Outbox
 from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
+from commands.answers import ANSWERING, stopped
 from commands.dispatch import dispatch
 from commands.grammar import Grammar, Parsed
+from commands.infer import without_picture
 from commands.log_window import FOLLOWING, left_behind
 from commands.replies import Block, Reply, answering, following, masked_blocks, working
 from commands.verb import Deps
@@ -132,7 +134,8 @@ class Worker:
             return await deps.cancellations.guard(operation.id, talk)
         except Cancelled as error:
             reply = Reply.failed(operation.text.split()[0], error).marked_cancelled()
-            return reply.adding(*left_behind(live.news))
+            news = live.news and live.news.masked(self._discretion.so_far)
+            return stopped(reply, news).adding(*left_behind(news))
 
     async def _person(self, operation: Operation) -> Person:
         sender, room = operation.sender, operation.room
@@ -179,11 +182,11 @@ class Worker:
         log.info("ended", operation=operation.id, state=str(state), **told_to_log)
 
     def _live(self, operation: Operation) -> LiveReply:
-        title = operation.text.split("\n")[0][:60]
+        title = without_picture(operation.text).split("\n")[0][:60]
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
-            if news.step == "answering":
-                return answering(title, replace(news, text=self._discretion.so_far(news.text)))
+            if news.step == ANSWERING:
+                return answering(title, news.masked(self._discretion.so_far), operation.id)
             news = replace(news, text=self._discretion.masked(news.text))  # before it is cut short
             shown = following if news.step == FOLLOWING else working
             blocks = shown(title, news, elapsed, operation.id)

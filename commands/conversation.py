@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
+from typing import Final
 from weakref import WeakValueDictionary
 
 from domain.operations import Operation, State
@@ -16,6 +17,9 @@ from inference.client import Turn
 CHARACTERS = 3
 """To a token, reckoned low: English has four, and the rest is left for the answer."""
 
+ANSWER: Final = "assistant"
+"""The role of what a model said."""
+
 DEFAULT_BUDGET = 3000
 """Characters of a conversation that are sent to a service of which no context was asked for."""
 
@@ -25,8 +29,18 @@ def budget(context: int | None) -> int:
     return CHARACTERS * context if context else DEFAULT_BUDGET
 
 
-def recalled(earlier: Sequence[KeptTurn], own: Sequence[Turn], characters: int) -> tuple[Turn, ...]:
+def answerer(name: str, *, alone: bool) -> str:
+    """The role under which an answer is kept: of several to one prompt, each under its own."""
+    return ANSWER if alone else f"{ANSWER}:{name}"
+
+
+def recalled(
+    earlier: Sequence[KeptTurn], own: Sequence[Turn], characters: int, name: str = ""
+) -> tuple[Turn, ...]:
     """What a model is sent: earlier prompts with their answers, then its own.
+
+    Of several answers to a prompt it is sent the one it gave itself under that name, and else the
+    first.
 
     The oldest of them are dropped, a prompt and its answer together, until everything has so
     many characters. What the model was last told to be stays, and so does the new prompt,
@@ -37,7 +51,7 @@ def recalled(earlier: Sequence[KeptTurn], own: Sequence[Turn], characters: int) 
     prompt = [turn for turn in own if turn.role != "system"]
     left = characters - _length([*system, *prompt])
     kept: list[Turn] = []
-    for exchange in reversed(_exchanges(earlier)):
+    for exchange in reversed(_exchanges(earlier, name)):
         left -= _length(exchange)
         if left < 0:
             break
@@ -87,11 +101,12 @@ class Conversations:
             yield [turn for turn in said if turn.operation != operation.id]
 
 
-def _exchanges(earlier: Sequence[KeptTurn]) -> list[list[Turn]]:
-    exchanges = []
+def _exchanges(earlier: Sequence[KeptTurn], name: str) -> list[list[Turn]]:
+    own, exchanges = answerer(name, alone=False), []
     for _, group in groupby(earlier, key=lambda each: each.operation):
         said = {each.role: each.text for each in group}
-        exchanges.append([Turn("user", said["user"]), Turn("assistant", said["assistant"])])
+        first = next(text for role, text in said.items() if role.startswith(ANSWER))
+        exchanges.append([Turn("user", said["user"]), Turn(ANSWER, said.get(own, first))])
     return exchanges
 
 

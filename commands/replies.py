@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from domain.amounts import size as size
 from domain.errors import OpsError, Unhealthy
-from domain.progress import Progress
+from domain.progress import Growing, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +129,14 @@ def working(title: str, news: Progress, elapsed: float, operation: str) -> tuple
     lines: list[Block] = [" · ".join(parts)]
     if news.text:
         lines.append(Code(news.text[-300:]))
-    lines.append(f"React with ❌ or say `!cancel {operation}` to stop it")
+    lines.append(_how_to_stop(operation))
     return tuple(lines)
 
 
-def answering(title: str, news: Progress) -> tuple[Block, ...]:
-    """An answer that is still growing."""
-    return (f"⏳ {title}", Verbatim(news.text + " …"))
+def answering(title: str, news: Progress, operation: str) -> tuple[Block, ...]:
+    """An answer that is still growing, or several side by side."""
+    grown = [block for each in news.answers for block in _grown(each)]
+    return (f"⏳ {title}", *(grown or [Verbatim(news.text + " …")]), _how_to_stop(operation))
 
 
 def following(title: str, news: Progress, elapsed: float, operation: str) -> tuple[Block, ...]:
@@ -143,8 +144,19 @@ def following(title: str, news: Progress, elapsed: float, operation: str) -> tup
     return (
         f"⏳ {title} · {duration(elapsed)}",
         Code(news.text) if news.text else "Nothing was written yet.",
-        f"React with ❌ or say `!cancel {operation}` to stop it",
+        _how_to_stop(operation),
     )
+
+
+def _how_to_stop(operation: str) -> str:
+    return f"React with ❌ or say `!cancel {operation}` to stop it"
+
+
+def _grown(each: Growing) -> tuple[Block, ...]:
+    head = f"`{each.name}`"
+    if not each.note:
+        return (head, Verbatim(f"{each.text} …".strip()))
+    return (head, Verbatim(each.text.strip()), each.note) if each.text else (head, each.note)
 
 
 def bar(fraction: float, width: int = 10) -> str:

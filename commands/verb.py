@@ -12,6 +12,7 @@ import click
 from commands.access import Permit
 from commands.conversation import Conversations
 from commands.courier import Courier, NoCourier
+from commands.pictures import Gallery, NoGallery
 from commands.replies import Block, Reply
 from commands.rooms import RoomBook
 from domain.clock import Clock
@@ -60,6 +61,7 @@ class Deps:
     courier: Courier = field(default_factory=NoCourier)
     measured: Callable[[str], Awaitable[Figures]] = unmeasured
     """What was measured of a service lately."""
+    gallery: Gallery = field(default_factory=NoGallery)
 
 
 R = TypeVar("R")

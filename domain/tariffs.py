@@ -36,10 +36,19 @@ class Tariff:
 
     def cost(self, served: Served) -> int:
         """What a request comes to, in whole billionths of the currency, rounded half to even."""
-        each = self._each.get(served.backend) or self._each.get(served.model)
+        return self._sum(served.backend, served.model, *tokens_of(served))
+
+    def price(self, backend: str, asked: str, prompt: int | None, completion: int | None) -> int:
+        """What so many tokens of an answer come to, likewise; None stands for what nobody counted.
+
+        `backend` is who answered, `asked` the name that was asked for.
+        """
+        return self._sum(backend, asked, _sane(prompt), _sane(completion))
+
+    def _sum(self, backend: str, asked: str, prompt: int, completion: int) -> int:
+        each = self._each.get(backend) or self._each.get(asked)
         if each is None:
             return 0
-        prompt, completion = tokens_of(served)
         whole, rest = divmod(prompt * each[0] + completion * each[1], _FINE)
         return whole + (rest * 2 > _FINE or (rest * 2 == _FINE and whole % 2))
 

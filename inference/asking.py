@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -47,6 +47,10 @@ class Answer:
     """`stop`, or `length` where `max_tokens` or the context ended it."""
 
 
+Held = Callable[[tuple[str, ...]], Awaitable[float]]
+"""Told the services and backends that are waited for; returns seconds."""
+
+
 class Models:
     """Everything people can talk to, by name. Goes the way that the gateway's requests go."""
 
@@ -68,12 +72,14 @@ class Models:
         max_tokens: int | None = None,
         temperature: float | None = None,
         owner: str = "",
+        held: Held | None = None,
     ) -> AsyncGenerator[Piece | Answer, None]:
         """Stream an answer: pieces as they come, at the end one Answer.
 
         Until the first piece, one that cannot be reached is passed over for another. Closing the
         generator, or leaving the loop over it, closes the connection at once. It is accounted for
-        as the `owner`'s.
+        as the `owner`'s. `held` is told once, where nobody is ready yet, and who asks is then held
+        as long as it says, beyond what is held for anybody.
 
         Raises UnknownName for a name that leads nowhere, Unreachable when nobody answers, Refused
         for a clear no, and Broken, with what was said, when an answer that had begun is cut off.
@@ -87,6 +93,8 @@ class Models:
         status: int = GONE
         fault: Fault | None = Fault.GONE
         try:
+            if held is not None and self._relay.router.choose(goal, ()) is None:
+                await self._hold(goal, await held(goal.members))
             async with aclosing(self._relay.stream(asked, goal, tally)) as parts:
                 async for part in parts:
                     for text in hearing.hear(part) if isinstance(part, bytes) else ():
@@ -101,6 +109,12 @@ class Models:
             served = tally.closed(status, fault)
             for listener in self._listeners:
                 listener(served)
+
+    async def _hold(self, goal: Goal, seconds: float) -> None:
+        """Wait so long for somebody to get ready. Raises NotReady where that makes no sense."""
+        until = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < until and not await self._relay.router.ready(goal, ()):
+            pass  # each round takes as long as requests are held
 
 
 class _Hearing:

@@ -25,6 +25,16 @@ class Turn:
 
     role: Literal["system", "user", "assistant"]
     text: str
+    pictures: tuple[str, ...] = ()
+    """Shown along with it, each as a `data:` URL."""
+
+    @property
+    def content(self) -> str | list[dict[str, Any]]:
+        """As OpenAI writes it: plain text, or parts of it."""
+        if not self.pictures:
+            return self.text
+        shown = [{"type": "image_url", "image_url": {"url": url}} for url in self.pictures]
+        return [{"type": "text", "text": self.text}, *shown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class ChatRequest:
         wishes = {"max_tokens": self.max_tokens, "temperature": self.temperature}
         return {
             "model": self.model,
-            "messages": [{"role": turn.role, "content": turn.text} for turn in self.turns],
+            "messages": [{"role": turn.role, "content": turn.content} for turn in self.turns],
             "stream": True,
             "stream_options": {"include_usage": True},
             **{name: wish for name, wish in wishes.items() if wish is not None},

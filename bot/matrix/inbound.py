@@ -33,6 +33,8 @@ class Message:
     """True when the sender's own identity, the one they were met with, has signed that device."""
     master: str | None = None
     """The public master key of an identity of the sender's that has; it may be a new one."""
+    picture: str | None = None
+    """The message that may be a picture these words are about: itself, or what it replies to."""
 
 
 def read(event: Event, room: str, me: str) -> Message | None:
@@ -46,7 +48,7 @@ def read(event: Event, room: str, me: str) -> Message | None:
         return None
     body, relation = content.get("body"), content.get("m.relates_to")
     relation = relation if isinstance(relation, Mapping) else {}
-    if event.get("sender") == me or content.get("msgtype") != "m.text":
+    if event.get("sender") == me or not (content.get("msgtype") == "m.text" or captioned(content)):
         return None
     if relation.get("rel_type") == "m.replace" or not isinstance(body, str):
         return None
@@ -59,7 +61,26 @@ def read(event: Event, room: str, me: str) -> Message | None:
         return None
     threaded = relation.get("rel_type") == "m.thread"
     thread = text_of(relation.get("event_id")) if threaded else None
-    return Message(event_id, room, sender, body, at, thread)
+    picture = event_id if captioned(content) else _replied_to(relation)
+    return Message(event_id, room, sender, body, at, thread, picture=picture)
+
+
+def captioned(content: Mapping[str, Any]) -> bool:
+    """Whether it is a picture with words of somebody's own: a body beside the file's name, as
+    Matrix has it since 1.10."""
+    name = content.get("filename")
+    return (
+        content.get("msgtype") == "m.image"
+        and isinstance(name, str)
+        and name != content.get("body")
+    )
+
+
+def _replied_to(relation: Mapping[str, Any]) -> str | None:
+    """What somebody chose to reply to; in a thread clients name the last message by themselves."""
+    if relation.get("rel_type") == "m.thread" and relation.get("is_falling_back"):
+        return None
+    return text_of(mapping(relation.get("m.in_reply_to")).get("event_id"))
 
 
 def text_of(value: object) -> str | None:

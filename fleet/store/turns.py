@@ -22,7 +22,9 @@ class KeptTurn:
     root: str
     """The event the conversation hangs on: the thread's root, or the command that began it."""
     service: str
+    """Who was asked, as it was typed: `a,b` for two at once."""
     role: str
+    """`system`, `user` or `assistant`; `assistant:a` where several answered."""
     text: str
     at: datetime
 

@@ -69,9 +69,9 @@ class Desk:
         fleet = world.new_fleet()
         self.outbox = Outbox(self.homeserver, world.store, world.clock)
         health = Health(world.endpoints, world.clock)
-        router = Router(world.endpoints, health, random.Random(1), hold=0.01)
+        self.router = Router(world.endpoints, health, random.Random(1), hold=0.01)
         nobody: Any = None
-        models = Models(Relay(router, nobody, Timeouts()), world.clock)
+        models = Models(Relay(self.router, nobody, Timeouts()), world.clock)
         self.telemetry = Telemetry(world.clock)
         self.deps = Deps(
             fleet,

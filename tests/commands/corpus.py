@@ -110,6 +110,13 @@ UNDERSTOOD = [
 
 PROMPTS = [
     ("infer tiny hello", Infer("tiny", "hello")),
+    ("infer @chat hello", Infer("chat", "hello")),
+    ("infer studio/qwen3:4b hello", Infer("studio/qwen3:4b", "hello")),
+    ("infer hub/org/Model-7B@v2 hello", Infer("hub/org/Model-7B@v2", "hello")),
+    ("infer a,@b,studio/small hello", Infer("a,b,studio/small", "hello")),
+    ("infer a --image $x_Y-9 hello", Infer("a", "hello", image="$x_Y-9")),
+    ("infer a,b,a hello", Infer("a,b", "hello")),
+    ("infer a,b,c,d,@a hello", Infer("a,b,c,d", "hello")),
     ("infer 'tiny' hello", Infer("tiny", "hello")),
     ("infer tiny\thello", Infer("tiny", "hello")),
     ("infer tiny\nhello", Infer("tiny", "\nhello")),

@@ -1,5 +1,6 @@
 """How much of a conversation a model is sent."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from commands.conversation import DEFAULT_BUDGET, budget, recalled
 from commands.grammar import Grammar
-from commands.infer import Infer, turn_text
+from commands.infer import Infer, showing, turn_text, without_picture
 from commands.verbs import all_verbs
 from fleet.store.turns import KeptTurn
 from inference.client import Turn
@@ -80,3 +81,17 @@ def test_a_prompt_without_the_command_reaches_the_model_as_it_was_typed(prompt):
 def test_not_even_one_that_looks_like_options_is_taken_for_any(prompt):
     request = Grammar(all_verbs()).parse(turn_text("tiny", prompt)).request
     assert (request.prompt, request.system) == (prompt, None)
+
+
+@pytest.mark.parametrize("text", ["infer tiny why?", "infer a,b\n--system x hi", " infer t -- --x"])
+def test_a_picture_goes_with_a_command_and_changes_no_word_of_it(text):
+    shown = showing(text, "$cat")
+    request = Grammar(all_verbs()).parse(shown).request
+    assert request.image == "$cat"
+    assert replace(request, image=None) == Grammar(all_verbs()).parse(text).request
+    assert without_picture(shown) == text == without_picture(text)
+
+
+@pytest.mark.parametrize("event", ["$x --system evil", "cat", "$", "$a\nb"])
+def test_what_is_no_message_gets_into_no_command(event):
+    assert showing("infer tiny hi", event) == "infer tiny hi"

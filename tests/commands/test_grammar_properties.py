@@ -53,6 +53,7 @@ SAMPLES = {
     "8g": "8g",
     "DURATION": "2h",
     "30d": "30d",
+    "EVENT": "$1",
     "ACTION": "list",
     "UNIT=N/PER": "tokens=1m/day",
     "PERIOD": "2m",

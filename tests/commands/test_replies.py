@@ -207,9 +207,10 @@ def test_only_the_end_of_a_long_log_line_is_shown():
 
 
 def test_an_answer_that_grows_says_so():
-    assert answering("infer tiny hi", Progress("answering", text="<b>")) == (
+    assert answering("infer tiny hi", Progress("answering", text="<b>"), "k3x9ab") == (
         "⏳ infer tiny hi",
         Verbatim("<b> …"),
+        "React with ❌ or say `!cancel k3x9ab` to stop it",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from hypothesis import strategies as st
 
-from commands import key_words, limits, words
+from commands import key_words, limits, model_words, words
 from commands.verb import AnyVerb
 from domain.quotas import BILLION, Per, Quota, Unit
 from domain.services import MAX_REPLICAS
@@ -30,6 +30,8 @@ _FREE = st.sampled_from(["we wait —really", "two  spaces", "a –b", "# no com
 )
 """What needs at most quotation marks around it."""
 
+
+MODELS: list[Typed] = [("@chat", "chat"), ("@a,b,@a", "a,b")]
 
 QUOTAS: list[Typed] = [
     ("requests=1k/day", Quota(Unit.REQUESTS, 1000, Per.DAY)),
@@ -111,6 +113,10 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from(
                 [("none", 0), ("8g", 2**33), ("512M", 2**29), ("8 GiB", 2**33), ("1.5g", 3 * 2**29)]
             )
+        case model_words.EventWord():
+            return st.sampled_from([("$1", "$1"), ("$aB_c-d:x.org", "$aB_c-d:x.org")])
+        case model_words.ModelsWord():
+            return st.sampled_from(MODELS) | _NAME.map(lambda name: (name, name))
         case key_words.PatternsWord():
             return st.sampled_from(
                 [("*", ("*",)), ("qwen,big-*", ("qwen", "big-*")), ("a,a", ("a",))]

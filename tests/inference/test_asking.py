@@ -214,3 +214,54 @@ async def test_a_crowd_that_fails_and_is_cancelled_leaves_nothing_in_flight(
     assert outcomes <= {list, Unreachable, Broken, Refused, asyncio.CancelledError}
     assert len(outcomes) > 2
     assert idle(endpoints)
+
+
+async def test_who_has_to_wait_is_told_once_for_whom_and_then_answered(
+    models, endpoints, replicas, upstream
+):
+    server, told = await upstream(answers), []
+
+    async def held(names):
+        told.append(names)
+        endpoints.admit(replicas[0], server.url)
+        return 60.0
+
+    endpoints.expect("tiny", 1)
+    parts = [part async for part in models.ask("tiny", HELLO, held=held)]
+    assert [part.text for part in parts[:-1]] == ["Hel", "lo"]
+    assert told == [("tiny",)]
+    again = [part async for part in models.ask("tiny", HELLO, held=held)]
+    assert len(again) == 3
+    assert told == [("tiny",)]
+
+
+async def test_it_is_held_as_long_as_that_says_even_longer_than_requests_are(
+    models, endpoints, replicas, upstream
+):
+    server, told = await upstream(answers), asyncio.Event()
+
+    async def held(names):
+        told.set()
+        return 60.0
+
+    async def comes_late():
+        await told.wait()
+        while not late():
+            await asyncio.sleep(0)
+        endpoints.admit(replicas[0], server.url)
+
+    rounds, ready = [], models._relay.router.ready
+
+    async def counted(goal, tried):
+        rounds.append(goal)
+        return await ready(goal, tried)
+
+    def late():
+        return len(rounds) >= 3
+
+    models._relay.router.ready = counted
+    endpoints.expect("tiny", 1)
+    late_one = asyncio.create_task(comes_late())
+    parts = [part async for part in models.ask("tiny", HELLO, held=held)]
+    await late_one
+    assert len(parts) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,6 +80,14 @@ class Person:
         async with self._session.get(path, headers=self._headers) as response:
             assert response.status == 200, await response.text()
             return await response.read()
+
+    async def uploads(self, data: bytes, kind: str) -> str:
+        """Put a file on the homeserver. Returns its mxc: URL."""
+        media = self._url.replace("/client/v3", "/media/v3/upload")
+        headers = {**self._headers, "Content-Type": kind}
+        async with self._session.post(media, data=io.BytesIO(data), headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return str((await response.json())["content_uri"])
 
     async def sees(self, room: str) -> list[dict[str, Any]]:
         """Everything that was ever said in a room, oldest first."""

@@ -97,14 +97,16 @@ class SecretRoom:
 
 
 @asynccontextmanager
-async def opened(homeserver: Homeserver, folder: Path, name: str) -> AsyncIterator[SecretRoom]:
+async def opened(
+    homeserver: Homeserver, folder: Path, name: str, **more: Any
+) -> AsyncIterator[SecretRoom]:
     """A room and a bot of one's own, until the block ends."""
     robot, ann = [await homeserver.register(f"{name}-{who}") for who in ("bot", "ann")]
     keys = KeyStore(folder / "ann", SecretStr("secret"))
     arriving = Guest.arrive(homeserver.url, ann.user_id, ann.device_id, ann.access_token, keys)
     async with arriving as person:
         room = await person.create_room(name, name, (robot.user_id,), encrypted=True)
-        made = settings(folder, homeserver.url, robot, room, [ann.user_id])
+        made = settings(folder, homeserver.url, robot, room, [ann.user_id], **more)
         async with running(BotProcess(folder, made)) as bot:
             async with asyncio.timeout(30):
                 while "joined" not in bot.said():

@@ -29,7 +29,7 @@ WRONG = {
     "!scale tiny lots": "`lots` is not a number of replicas",
     "!scale nobody 2": "there is no service `nobody`",
     "!infer tiny": "needs a prompt",
-    "!infer nobody hello": "there is no service `nobody`",
+    "!infer nobody hello": "there is no service, backend or route `nobody`",
     "!deploy tiny ftp://x": "is not a model source",
     "!deploy tiny path:models/x.gguf": "is not absolute",
     "!deploy tiny tiny://nothing-like-it": "tiny://ops",

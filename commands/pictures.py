@@ -1,0 +1,56 @@
+"""Pictures that a model is shown together with a prompt."""
+
+from __future__ import annotations
+
+import base64
+from typing import Protocol
+
+from domain.errors import Refused
+
+LARGEST = 5_000_000
+"""Bytes of one picture."""
+
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
+
+
+class Gallery(Protocol):
+    """Knows the pictures that people put into rooms."""
+
+    async def picture(self, room: str, event_id: str) -> bytes | None:
+        """The picture that a message is, in clear; None for a message that is none.
+
+        Raises Refused for one that cannot be read or has more than `LARGEST` bytes, and
+        Unreachable or RateLimited where it cannot be had now.
+        """
+        ...
+
+
+class NoGallery:
+    """There are no pictures."""
+
+    async def picture(self, room: str, event_id: str) -> bytes | None:
+        """None."""
+        return None
+
+
+def data_url(picture: bytes) -> str:
+    """The picture as OpenAI's API takes it (RFC 2397). What it is is told by how it begins, not by
+    what anybody says of it. Raises Refused for what models do not read."""
+    if len(picture) > LARGEST:
+        raise too_large()
+    kind = next((kind for begins, kind in _BEGINNINGS if picture.startswith(begins)), None)
+    if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
+        kind = "image/webp"
+    if kind is None:
+        raise Refused("models read PNG, JPEG, WebP and GIF; this picture is none of them")
+    return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def too_large() -> Refused:
+    """Say how large a picture may be."""
+    return Refused(f"the picture has more than {LARGEST / 1e6:g} MB", hint="send a smaller one")
