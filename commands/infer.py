@@ -221,8 +221,8 @@ VERB = Verb(
         "command replies to: PNG, JPEG, WebP or GIF, up to 5 MB. The model has to be able to see.",
         "While nobody is ready the message says that it is loading, and for how long if earlier "
         "starts tell; that is waited for twice as long.",
-        "❌ under the answer ends it, and so does the command it shows while it grows; the words so "
-        "far stay.",
+        "❌ under the answer ends it, and so does the command it shows while it grows; the words "
+        "so far stay.",
         "To go on talking, reply in a thread on the question or on its answer, with or without "
         "the command: what was said there before is sent along, as much of it as the service's "
         "context takes, and the answer comes in the thread. Several go on side by side, each with "

@@ -101,7 +101,8 @@ async def test_a_server_that_crashes_at_start_leaves_the_old_one_serving(
     await room.says("!remove tiny")
 
 
-async def test_a_server_that_dies_while_answering_is_told_and_replaced(room: Room):
+async def test_a_server_that_dies_before_a_word_is_replaced_and_the_next_one_answers(room: Room):
+    """Whoever asked waits for it: nothing was said yet that another could not say."""
     await room.says("!deploy tiny tiny://ops")
     [server] = room.bot.servers()
     os.kill(server, signal.SIGSTOP)
@@ -109,14 +110,9 @@ async def test_a_server_that_dies_while_answering_is_told_and_replaced(room: Roo
     await asyncio.sleep(0.3)
     os.kill(server, signal.SIGKILL)
     answer = await room.ends(command)
-    assert answer.state == "failed"
-    assert "tiny" in answer.text
-    async with asyncio.timeout(30):
-        while not (now := room.bot.servers()) or server in now:
-            await asyncio.sleep(0.05)
-        while (await room.says("!infer tiny hello")).state != "succeeded":
-            await asyncio.sleep(0.2)
+    assert answer.state == "succeeded", answer
     assert len(room.bot.servers()) == 1
+    assert server not in room.bot.servers()
     await room.says("!remove tiny")
 
 
