@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -90,7 +91,7 @@ class Attempt:
                         patience.resume()
                     if not received:
                         break
-                patience.heard(FAREWELL)
+                patience.pause()
                 await _ended(response)
         if stream.error is not None:
             raise CutOff("the backend broke off", Fault.CUT_OFF, told=True)
@@ -153,9 +154,11 @@ def _feed(stream: Stream, translate: Translate | None, received: bytes) -> bytes
 
 
 async def _ended(response: aiohttp.ClientResponse) -> None:
-    """Read on to the end of the connection's message; whatever comes still is no part of it."""
+    """Read on to the end of the connection's message; whatever comes still is no part of the
+    answer, and whatever goes wrong no fault of it."""
     try:
-        while await response.content.readany():
-            pass
-    except (aiohttp.ClientError, OSError):
+        async with asyncio.timeout(FAREWELL):
+            while await response.content.readany():
+                pass
+    except (aiohttp.ClientError, OSError):  # TimeoutError among them
         response.close()

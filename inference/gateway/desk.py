@@ -8,7 +8,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from domain.clock import Clock
-from domain.errors import OpsError
+from domain.errors import OpsError, UnknownName
 from domain.usage import Fault, Served
 from inference.gateway.admission import Admission
 from inference.gateway.asked import PATHS, Asked, read
@@ -59,7 +59,7 @@ class Desk:
         """`/v1/models`: every name that can be asked for, also of what is asleep."""
         try:
             caller = self._admission.caller(request.headers.get("Authorization"))
-            names = [name for name in self._router.names if self._admission.may(caller, name)]
+            names = self._mine(caller)
             wanted = request.match_info.get("name")
             if wanted is None:
                 listed = {"object": "list", "data": [model_page(name) for name in names]}
@@ -72,14 +72,22 @@ class Desk:
 
     def _goal(self, caller: Caller, asked: Asked) -> Goal:
         """What may be asked. A name that is not for the caller is one that is not there."""
-        names = [name for name in (asked.model, asked.backend) if name]
-        for name in names:
-            if not self._admission.may(caller, name.partition("/")[0]):
-                mine = [each for each in self._router.names if self._admission.may(caller, each)]
-                raise unknown_model(name, mine)
-        goal = self._router.goal(asked.model, asked.backend)
-        self._admission.admit(caller, asked.model.partition("/")[0])
+        base = asked.model.partition("/")[0]
+        try:
+            goal = self._router.goal(asked.model, asked.backend)
+        except UnknownName:
+            mine = self._mine(caller)
+            if len(mine) == len(self._router.names):
+                raise  # nothing that it tells of is not for the caller
+            raise unknown_model(asked.backend or asked.model, mine) from None
+        for name in (base, *(goal.members if asked.backend else ())):
+            if not self._admission.may(caller, name):
+                raise unknown_model(asked.backend or asked.model, self._mine(caller))
+        self._admission.admit(caller, base)
         return goal
+
+    def _mine(self, caller: Caller) -> list[str]:
+        return [name for name in self._router.names if self._admission.may(caller, name)]
 
     async def _serve(
         self, request: web.Request, caller: Caller, asked: Asked, goal: Goal

@@ -155,6 +155,18 @@ async def test_a_key_opens_what_it_is_for_and_nothing_else_is_there_for_it(keyed
         assert [model["id"] for model in (await response.json())["data"]] == ["tiny"]
 
 
+async def test_a_key_never_hears_of_names_that_are_not_for_it(keyed):
+    stage, keyring = keyed
+    keyring.put(key(models=("t*",)))
+    for asked in ({"model": "tx"}, {"model": "tiny", "backend": "t-gone"}, {"model": "other"}):
+        said = await stage.ask({**HELLO, **asked}, headers=BEARER)
+        assert said.status == 404
+        assert "other`" not in said.error["message"].partition("`")[2].partition("`")[2]
+        assert "there is other" not in said.error["message"]
+    said = await stage.ask({**HELLO, "backend": "tiny-3fa9c1-0"}, headers=BEARER)
+    assert said.status == 200
+
+
 async def test_a_revoked_key_opens_nothing_from_the_next_request_on(keyed):
     stage, keyring = keyed
     keyring.put(key())

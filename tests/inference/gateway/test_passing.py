@@ -11,7 +11,9 @@ from domain.backends import Backend
 from domain.routes import Member, Route
 from inference.gateway.opening import Ways
 from tests.inference.gateway.conftest import CHAT, HELLO, PATIENT, STREAM, soon, staged
-from tests.upstreams import Answer, Fate, Status, Usage
+from tests.upstreams import Answer, Fate, Play, Status, Usage
+from tests.upstreams.steps import Hang, Send
+from tests.upstreams.wire import chunk, event, head
 
 USAGE = {"stream_options": {"include_usage": True}}
 CALLS = {
@@ -213,6 +215,20 @@ async def test_who_leaves_in_the_middle_ends_it_upstream_and_is_accounted_for(st
     await soon(lambda: bool(stage.served))
     assert stage.served[0].completion_tokens == 3
     assert stage.in_flight == 0
+
+
+async def test_a_backend_that_does_not_end_its_message_has_ended_its_answer(stage, only):
+    """All was said; only the end of the HTTP message never comes."""
+    told = [
+        event({"choices": [{"index": 0, "delta": {"content": "One"}, "finish_reason": None}]}),
+        event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+        b"data: [DONE]\n\n",
+    ]
+    chunked = ("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")
+    only.always(Play(Send(head(200, *chunked)), *(Send(chunk(each)) for each in told), Hang()))
+    said = await stage.ask(STREAM)
+    assert said.body == b"".join(told)
+    assert stage.served[0].fault is None
 
 
 async def test_requests_wait_for_a_service_that_gets_ready(stage, upstreams):
