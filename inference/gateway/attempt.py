@@ -79,19 +79,17 @@ class Attempt:
                 patience.pause()
                 yield Opening({**passed_on(response), "Content-Type": "text/event-stream"})
                 yield opening
-                patience.resume()
+                patience.heard(self.timeouts.idle)
                 while not stream.ended:
-                    patience.heard(self.timeouts.idle)
+                    patience.resume()
                     received = await response.content.readany()
+                    patience.pause()
                     block = feed(received)
                     self.tally.counts(stream.usage, stream.pieces)
                     if block:
-                        patience.pause()
                         yield block
-                        patience.resume()
                     if not received:
                         break
-                patience.pause()
                 await _ended(response)
         if stream.error is not None:
             raise CutOff("the backend broke off", Fault.CUT_OFF, told=True)

@@ -58,16 +58,15 @@ class Stream:
         Raises StreamError for an error, or for what is no stream, before content has come, and
         for an event longer than MAX_EVENT at any time.
         """
+        if self.begun and not self._rest and received.endswith(b"\n\n") and not _notable(received):
+            self.pieces += received.count(b"\n\n")  # whole events of words alone: nearly always
+            return received
         text = self._rest + received
         end = _last_end(text)
         self._rest = text[end:]
         if len(self._rest) > MAX_EVENT:
             raise StreamError(f"an event of more than {MAX_EVENT} bytes")
-        whole = text[:end]
-        if self.begun and not _notable(whole):
-            self.pieces += whole.count(b"\n\n") or whole.count(b"\r\n\r\n")
-            return whole
-        return b"".join(event for event in _events(whole) if self._kept(event))
+        return b"".join(event for event in _events(text[:end]) if self._kept(event))
 
     def rest(self) -> bytes:
         """What came after the last whole event, at the end of a stream."""
