@@ -10,11 +10,14 @@ from pydantic import SecretStr
 
 from bot.matrix.gestures import Reaction
 from bot.matrix.session import Reading
+from domain.backends import Backend
 from domain.errors import Unreachable
 from domain.operations import State, operation_id
+from domain.replicas import ReplicaId
 from domain.tariffs import Rate, Tariff
 from inference.asking import Models
 from inference.client import Broken
+from inference.endpoints import FOREIGN
 from tests.fleet.world import until
 
 from .homeserver import ANN, ROOM
@@ -51,7 +54,8 @@ async def test_a_name_that_leads_nowhere_is_answered_with_the_nearest_of_all_the
 
 async def test_of_a_backend_that_does_not_answer_no_service_is_missed(desk):
     await desk.says("!deploy tiny tiny://ops")
-    desk.world.endpoints.expect("studio", 1)
+    desk.world.endpoints.admit_backend(Backend("studio", "openai", "http://studio"))
+    desk.world.endpoints.withdraw(ReplicaId("studio", FOREIGN, 0))
     told = await desk.says("!infer studio/small hello")
     assert told.startswith("✗ infer studio/small: studio/small has no ready replica.")
     assert told.endswith("Ask again in a moment; there is also `tiny`.")
