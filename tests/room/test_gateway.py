@@ -95,8 +95,9 @@ async def test_nobody_who_asks_notices_what_people_do_in_the_room(
         assert (await room.says("!restart tiny")).state == "succeeded"
         assert (await room.says("!scale tiny 1")).state == "succeeded"
         assert (await room.says("!scale tiny 2")).state == "succeeded"
+        while len(load.asking) < 40:  # as many as it takes on a fast machine
+            assert (await room.says("!restart tiny")).state == "succeeded"
     assert await load.failures() == []
-    assert len(load.asking) > 20
 
     async with Load(client) as load:
         os.kill(room.bot.servers()[0], signal.SIGKILL)
