@@ -104,7 +104,7 @@ async def _asked_during(fleet: DockerFleet, want: ServiceSpec) -> tuple[int, int
     asking: list[asyncio.Task[bool]] = []
     clock, rng = RealClock(), Random(1)  # noqa: S311
     async with open_gateway(fleet.endpoints, Ways(), clock, rng) as gateway:
-        models = Models(gateway.relay, clock)
+        models = Models(gateway.relay, clock, lambda served: None)
 
         async def ask() -> bool:
             try:

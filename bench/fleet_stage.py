@@ -110,7 +110,7 @@ def _stage(
     policy = Policy(
         {Rank.VIEWER: Subjects(("@*",))}, {_ROOM: Environment("bench", names, names[0])}
     )
-    models = Models(gateway.relay, clock)
+    models = Models(gateway.relay, clock, lambda served: None)
     book = RoomBook(policy)
     deps = Deps(
         fleet=fleet,

@@ -23,6 +23,6 @@ async def door(
     Raises ConfigError when the address is taken.
     """
     admission = OpenDoor() if said.keys == "none" else Keyed(keyring)
-    app = application(gateway, admission, SystemClock(), [ended])
+    app = application(gateway, admission, SystemClock(), ended)
     async with listening(app, said.listen or "", said.drain):
         yield

@@ -137,7 +137,7 @@ async def open_house(
         ways, rng = ways_to_models(settings, discretion), random.Random()  # noqa: S311
         gateway = await stack.enter_async_context(open_gateway(endpoints, ways, clock, rng))
         await fleet.recall()
-        models = Models(gateway.relay, clock, [telemetry.publish])
+        models = Models(gateway.relay, clock, telemetry.publish)
         deps = Deps(
             fleet,
             models,

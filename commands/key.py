@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +13,7 @@ from commands.key_words import PatternsWord, QuotaWord
 from commands.replies import Reply, Table
 from commands.verb import Deps, Verb, option
 from commands.words import DurationWord
-from domain.errors import OpsError, UnknownName, UsageError
+from domain.errors import OpsError, UsageError, unknown_name
 from domain.keys import Key, digest_of, fresh_id, fresh_secret, read_owner
 from domain.people import Role
 from domain.progress import Report
@@ -139,10 +138,7 @@ async def _revoke(name: str | None, permit: Permit, deps: Deps) -> Reply:
         raise UsageError("`key revoke` needs an ID", hint="`!key list` shows them")
     known = deps.keyring.get(name)
     if known is None:
-        ids = [each.id for each in deps.keyring.keys]
-        close = difflib.get_close_matches(name, ids, n=1, cutoff=0.6)
-        hint = f"did you mean `{close[0]}`?" if close else "`!key list` shows them"
-        raise UnknownName(f"there is no API key `{name[:40]}`", hint=hint)
+        raise unknown_name("API key", name, (each.id for each in deps.keyring.keys))
     now, person = deps.clock.now(), permit.person.mxid
     if known.revoked_at is None:
         deps.keyring.revoke(name, person, now)

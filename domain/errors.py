@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -26,6 +28,22 @@ class UsageError(RequestError):
 
 class UnknownName(RequestError):
     """Nothing goes by that name."""
+
+
+_SHOWN, _LISTED = 80, 10
+"""Characters of a wrong name that are told back, and right ones that are listed."""
+
+
+def unknown_name(
+    what: str, name: str, known: Iterable[str], nothing: str = "there is nothing"
+) -> UnknownName:
+    """Say that there is none of that name: which is nearest, or which there are; where there is
+    none at all, `nothing`."""
+    shown, known = name[:_SHOWN], list(known)
+    close = difflib.get_close_matches(shown, known, n=1, cutoff=0.5)
+    listed = f"there is {', '.join(known[:_LISTED])}" if known else nothing
+    hint = f"did you mean `{close[0]}`?" if close else listed
+    return UnknownName(f"there is no {what} `{shown}`", hint=hint)
 
 
 class NotPermitted(RequestError):

@@ -41,7 +41,7 @@ class Served:
     owner: str
     """Whose it was: a Matrix id, a room, or the name of an app."""
     model: str
-    """What was asked for: a service, a backend, or a route. Only names that there are."""
+    """The service, backend or route that was asked for. Only names that there are."""
     api: Api
     backend: str
     """The service or backend that answered, or was asked last; "" when nobody was."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from deployers.protocol import Deployer, LogLine
-from domain.errors import OpsError, UnknownName
+from domain.errors import OpsError, UnknownName, unknown_name
 from domain.made_of import MadeOf
 from domain.replicas import Observed, Phase, Replica, ReplicaId, TargetFacts
 from domain.services import ServiceSpec
@@ -101,7 +100,7 @@ class Survey:
         Raises UnknownName, with the names there are.
         """
         if target not in self._deployers:
-            raise unknown_target(target, self._deployers)
+            raise unknown_name("target", target, self._deployers)
         hurry(self._deployers[target])
         return await self._deployers[target].inspect()
 
@@ -273,21 +272,7 @@ class Survey:
         return lines
 
 
-def unknown_target(name: str, known: Iterable[str]) -> UnknownName:
-    """Say that there is no such target, and which others there are."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}"
-    return UnknownName(f"there is no target `{name}`", hint=hint)
-
-
-def unknown_service(name: str, known: list[str]) -> UnknownName:
+def unknown_service(name: str, known: Iterable[str]) -> UnknownName:
     """Say that there is no such service, and which others there are (or were a moment ago)."""
-    known = [each for each in known if each != name]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if close:
-        return UnknownName(f"there is no service `{name}`", hint=f"did you mean `{close[0]}`?")
-    if known:
-        return UnknownName(f"there is no service `{name}`", hint=f"there is {', '.join(known)}")
-    return UnknownName(
-        f"there is no service `{name}`", hint=f"deploy one: `!deploy {name} tiny://ops`"
-    )
+    first = f"deploy one: `!deploy {name} tiny://ops`"
+    return unknown_name("service", name, [each for each in known if each != name], first)

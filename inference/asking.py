@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -54,10 +54,10 @@ Held = Callable[[tuple[str, ...]], Awaitable[float]]
 class Models:
     """Everything people can talk to, by name. Goes the way that the gateway's requests go."""
 
-    def __init__(self, relay: Relay, clock: Clock, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, relay: Relay, clock: Clock, ended: Listener) -> None:
         self._relay = relay
         self._clock = clock
-        self._listeners = listeners
+        self._ended = ended
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Models:
         request = ChatRequest(name, turns, max_tokens, temperature).body()
         raw = json.dumps(request).encode()
         asked = Asked("chat", name, request, raw, stream=True, wants_usage=True)
-        tally = Tally(Caller(owner), name, "chat", self._clock, streamed=True)
+        tally = Tally(Caller(owner), goal.name, "chat", self._clock, streamed=True)
         hearing = _Hearing(self._clock)
         status: int = GONE
         fault: Fault | None = Fault.GONE
@@ -106,9 +106,7 @@ class Models:
             status, fault = told.answer.status, told.fault
             raise _for_people(error, goal, tally, hearing) from error
         finally:
-            served = tally.closed(status, fault)
-            for listener in self._listeners:
-                listener(served)
+            self._ended(tally.closed(status, fault))
 
     async def _hold(self, goal: Goal, seconds: float) -> None:
         """Wait so long for somebody to get ready. Raises NotReady where that makes no sense."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from domain.errors import UnknownName
+from domain.errors import UnknownName, unknown_name
 from domain.replicas import ReplicaId
 from domain.routes import Route
 
@@ -24,6 +23,12 @@ class Goal:
     """The model inside a backend, for `backend/model`."""
     replica: ReplicaId | None = None
     """The only one that may answer."""
+
+    @property
+    def name(self) -> str:
+        """The route, service or backend: what keys are for, and what is counted. What clients
+        write behind a backend's name may be anything."""
+        return self.route.name if self.route else self.members[0]
 
 
 def goal(model: str, pin: str | None, known: Collection[str], routes: Mapping[str, Route]) -> Goal:
@@ -65,10 +70,4 @@ def _replica(text: str) -> ReplicaId | None:
 
 def unknown_model(name: str, known: Iterable[str], what: str = "model") -> UnknownName:
     """Say that there is no such name, and which one is nearest."""
-    known = sorted(known)
-    shown = name[:80]
-    close = difflib.get_close_matches(shown, known, n=1, cutoff=0.5)
-    if close:
-        return UnknownName(f"there is no {what} `{shown}`", hint=f"did you mean `{close[0]}`?")
-    listed = ", ".join(known[:10]) or "nothing"
-    return UnknownName(f"there is no {what} `{shown}`", hint=f"there is {listed}")
+    return unknown_name(what, name, sorted(known))

@@ -25,7 +25,7 @@ class Health:
         self._endpoints = endpoints
         self._clock = clock
         self._breakers: dict[Incarnation, Breaker] = {}
-        self._attempts: dict[Incarnation, set[Attempt]] = {}
+        self._waiters: dict[Incarnation, set[Waiter]] = {}
 
     def breaker(self, endpoint: Endpoint) -> Breaker:
         """How an endpoint has answered lately."""
@@ -38,29 +38,29 @@ class Health:
         now = self._clock.monotonic()
         return frozenset(e.place for e in candidates if not self.breaker(e).lets_through(now))
 
-    def attempt(self, endpoint: Endpoint, patience: Patience, others: Others) -> Attempt:
+    def waiter(self, endpoint: Endpoint, patience: Patience, others: Others) -> Waiter:
         """Somebody waits for the endpoint for as long as the context lasts, and might ask `others`.
 
         Where the breaker is open, this is the one request that decides; one that ends without
         having found out leaves that to the next.
         """
-        return Attempt(self, endpoint, patience, others)
+        return Waiter(self, endpoint, patience, others)
 
-    def begin(self, attempt: Attempt) -> None:
-        """The attempt is made."""
-        key = attempt.endpoint.incarnation
+    def begin(self, waiter: Waiter) -> None:
+        """It begins to wait."""
+        key = waiter.endpoint.incarnation
         breaker = self._breakers.get(key)
         if breaker is not None:
             self._breakers[key] = breaker.probed()
-        self._attempts.setdefault(key, set()).add(attempt)
+        self._waiters.setdefault(key, set()).add(waiter)
 
-    def end(self, attempt: Attempt) -> None:
-        """It is over."""
-        key = attempt.endpoint.incarnation
-        attempts = self._attempts[key]
-        attempts.discard(attempt)
-        if not attempts:
-            del self._attempts[key]
+    def end(self, waiter: Waiter) -> None:
+        """It does no longer."""
+        key = waiter.endpoint.incarnation
+        waiters = self._waiters[key]
+        waiters.discard(waiter)
+        if not waiters:
+            del self._waiters[key]
         breaker = self._breakers.get(key)
         if breaker is not None and breaker.state is State.HALF_OPEN:
             self._breakers[key] = breaker.hurried(self._clock.monotonic())
@@ -84,10 +84,10 @@ class Health:
     def silent(self, since: float) -> list[Endpoint]:
         """Endpoints from which somebody has heard nothing for so many seconds."""
         found = {
-            key: attempt.endpoint
-            for key, attempts in self._attempts.items()
-            for attempt in attempts
-            if attempt.patience.silence >= since
+            key: waiter.endpoint
+            for key, waiters in self._waiters.items()
+            for waiter in waiters
+            if waiter.patience.silence >= since
         }
         return list(found.values())
 
@@ -99,12 +99,12 @@ class Health:
         return [e for e in found.values() if e is not None and not self.breaker(e).closed]
 
     def _send_on(self, endpoint: Endpoint, why: str) -> None:
-        for attempt in tuple(self._attempts.get(endpoint.incarnation, ())):
-            if any(self.breaker(other).closed for other in attempt.others()):
-                attempt.patience.give_up(why)
+        for waiter in tuple(self._waiters.get(endpoint.incarnation, ())):
+            if any(self.breaker(other).closed for other in waiter.others()):
+                waiter.patience.give_up(why)
 
 
-class Attempt:
+class Waiter:
     """One request that waits for one endpoint."""
 
     __slots__ = ("_health", "endpoint", "others", "patience")

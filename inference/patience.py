@@ -23,11 +23,14 @@ class Patience:
         self.heard_at = self._loop.time()
         """When something was heard last, by the loop's clock; at first, when it was begun."""
         self._waiting = True
+        self._begun = False
         self.why: str | None = None
         """Why it was ended before its time, if it was."""
 
     def heard(self, seconds: float) -> None:
-        """Something came; the next thing gets so many seconds."""
+        """Something came; the next thing gets so many seconds. From then on it can no longer be
+        given up: nobody else may go on with what has begun."""
+        self._begun = True
         self._seconds = seconds
         self.heard_at = self._loop.time()
 
@@ -46,8 +49,8 @@ class Patience:
         return self._loop.time() - self.heard_at if self._waiting else 0.0
 
     def give_up(self, why: str) -> None:
-        """End it now, if it is waiting."""
-        if self._waiting and self.why is None:
+        """End it now, if it still waits for the first thing."""
+        if self._waiting and not self._begun and self.why is None:
             self.why = why
             self._timeout.reschedule(self._loop.time())
 

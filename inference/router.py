@@ -85,10 +85,14 @@ class Router:
     async def ready(self, goal: Goal, tried: Collection[Incarnation]) -> bool:
         """Wait until there is somebody to choose, for as long as requests are held.
 
-        False when there is still nobody. Raises NotReady when waiting makes no sense: everything
-        is stopped, or too many wait already.
+        False when there is still nobody, and at once where only backends could be: nothing here
+        brings them back. Raises NotReady when waiting makes no sense: everything is stopped, or
+        too many wait already.
         """
-        wanted = [name for name in goal.members if self._endpoints.expected(name)]
+        services = [name for name in goal.members if not self._endpoints.taken(name)]
+        wanted = [name for name in services if self._endpoints.expected(name)]
+        if not wanted and len(services) < len(goal.members):
+            return False
         if not wanted:
             raise NotReady(
                 f"{goal.asked} is stopped", f"`!scale {goal.members[0]} 1` starts it", 30
@@ -99,14 +103,14 @@ class Router:
             async with asyncio.timeout(self._hold):
                 while not self._untried(goal, tried):
                     await self._endpoints.admission(goal.members)
-                    if not any(self._endpoints.expected(name) for name in goal.members):
+                    if not any(self._endpoints.expected(name) for name in services):
                         raise NotReady(f"{goal.asked} was stopped or removed", retry_after=30)
         return bool(self._untried(goal, tried))
 
-    def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Lease:
+    def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Visit:
         """The endpoint has one more to answer, for as long as the context lasts."""
         others = partial(self._untried, goal, (endpoint.incarnation,))
-        return Lease(self._endpoints, self.health, endpoint, patience, others)
+        return Visit(self._endpoints, self.health, endpoint, patience, others)
 
     def _untried(self, goal: Goal, tried: Collection[Incarnation]) -> list[Endpoint]:
         return [
@@ -119,14 +123,14 @@ class Router:
         ]
 
 
-class Lease:
+class Visit:
     """One request at one endpoint: counted there, and told when it should be put elsewhere.
 
     Entered for every request, and therefore no generator. Raises Unreachable if the endpoint
     drains or is gone.
     """
 
-    __slots__ = ("_attempt", "_lease")
+    __slots__ = ("_lease", "_waiter")
 
     def __init__(
         self,
@@ -137,14 +141,14 @@ class Lease:
         others: Others,
     ) -> None:
         self._lease = endpoints.lease(endpoint.replica, target=endpoint.target)
-        self._attempt = health.attempt(endpoint, patience, others)
+        self._waiter = health.waiter(endpoint, patience, others)
 
     def __enter__(self) -> None:
         self._lease.__enter__()
-        self._attempt.__enter__()
+        self._waiter.__enter__()
 
     def __exit__(self, *why: object) -> None:
-        self._attempt.__exit__()
+        self._waiter.__exit__()
         self._lease.__exit__()
 
 

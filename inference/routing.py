@@ -99,7 +99,8 @@ def _drawn_to(text: str, fit: Sequence[Endpoint]) -> Endpoint:
 
 def _hash(text: str, place: Place) -> bytes:
     target, replica = place
-    return hashlib.blake2b(f"{text}\0{target}\0{replica}".encode(), digest_size=8).digest()
+    told = f"{text}\0{target}\0{replica}".encode(errors="surrogatepass")
+    return hashlib.blake2b(told, digest_size=8).digest()
 
 
 def _load(endpoint: Endpoint) -> float:

@@ -104,14 +104,26 @@ def read_chunk(event: Event) -> Chunk:
     return chunk
 
 
+def error_body(
+    message: str, kind: str, code: str | int | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """An error as OpenAI writes it."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def status_within(body: str, status: int) -> int:
+    """The status that an error names itself, where it was sent too late for one of HTTP's; else
+    the one given."""
+    code = _problem(body).code
+    return code if isinstance(code, int) and 400 <= code < 600 else status
+
+
 def rejection(status: int, body: str) -> TargetError:
     """An HTTP status and error body as Unreachable (another replica may do) or Refused.
 
     A code inside the body goes before the status, which a stream has spent on 200.
     """
-    problem = _problem(body)
-    if isinstance(problem.code, int) and 400 <= problem.code < 600:
-        status = problem.code
+    problem, status = _problem(body), status_within(body, status)
     if problem.n_prompt_tokens and problem.n_ctx:
         return Refused(
             f"the prompt is {problem.n_prompt_tokens} tokens, this model holds {problem.n_ctx}",

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 from domain.backends import Kind
 from domain.routes import Member
 from domain.services import ServiceName, TargetName
-from ops_config.section import Duration, Section
+from ops_config.section import Address, Duration, Section
 
 _LOOPBACK = re.compile(r"^(127(\.\d+){3}|localhost|\[::1\])$")
 
@@ -92,7 +92,7 @@ Route = Annotated[RouteSettings, BeforeValidator(_members)]
 class GatewaySettings(Section):
     """One endpoint, OpenAI-compatible, in front of every service, backend and route."""
 
-    listen: str | None = Field(None, examples=["127.0.0.1:8480"])
+    listen: Address | None = Field(None, examples=["127.0.0.1:8480"])
     """Where it answers, as host:port; default: nowhere. What people ask in rooms goes its way in
     any case."""
     keys: Literal["required", "none"] = "required"
@@ -130,14 +130,6 @@ class GatewaySettings(Section):
     """How long it gets from one piece to the next."""
     whole: Duration = Field(600.0, examples=["10m"])
     """How long it gets for an answer that is not streamed."""
-
-    @field_validator("listen")
-    @classmethod
-    def _is_an_address(cls, value: str | None) -> str | None:
-        host, _, port = (value or "").rpartition(":")
-        if value is not None and not (host and port.isdecimal() and 0 < int(port) < 65536):
-            raise ValueError("is not host:port, such as 127.0.0.1:8480")
-        return value
 
     @model_validator(mode="after")
     def _no_open_door(self) -> GatewaySettings:

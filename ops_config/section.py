@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from domain.amounts import read_memory
 from domain.services import MAX_MEMORY, MIN_MEMORY
@@ -52,6 +52,17 @@ Memory = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+ ?[kmgtKMGT]([iI]?[bB])?$"}),
 ]
 """Bytes, written with a unit."""
+
+
+def _host_and_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError("is not host:port, such as 127.0.0.1:8480")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+"""Where to listen: `127.0.0.1:8480`, `[::1]:8480`."""
 
 
 class Section(BaseModel):

@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -28,7 +27,7 @@ from ops_config.database_url import INSTANCE, holds_password, is_shared
 from ops_config.explain import explain, nearest
 from ops_config.gateway import GatewaySettings
 from ops_config.roles import DefaultsSettings, RoleName, RoleSettings, RuleSettings, Subject
-from ops_config.section import Duration, Section
+from ops_config.section import Address, Duration, Section
 
 _MXID = r"^@[^:\s]+:\S+$"
 
@@ -187,17 +186,9 @@ class MonitoringSettings(Section):
     answer_within: Duration = Field(10.0, examples=["10s"])
     """How long a target gets to answer when it is looked at. One that did not, three times in a
     row, is left alone for a while, from 5 s to a minute, before it is asked again."""
-    health: str | None = Field(None, examples=["127.0.0.1:8482"])
+    health: Address | None = Field(None, examples=["127.0.0.1:8482"])
     """Where `/healthz`, `/readyz` and Prometheus' `/metrics` are served, as host:port; default:
     nowhere. Whoever gets there may read the names of services."""
-
-    @field_validator("health")
-    @classmethod
-    def _is_an_address(cls, value: str | None) -> str | None:
-        host, _, port = (value or "").rpartition(":")
-        if value is not None and not (host and port.isdecimal() and 0 < int(port) < 65536):
-            raise ValueError("is not host:port, such as 127.0.0.1:8482")
-        return value
 
 
 class AuditSettings(Section):

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import settings
 
 from bot.demo.homeserver import Homeserver
+from fleet.store.database import Store
 from tests import prometheus as prometheus_parts
 from tests.engines.engine import DockerEngine, missing
 from tests.engines.images import CACHE, IMAGES
-from tests.postgres import Cluster, programs
+from tests.postgres import Cluster, opened, programs
 from tests.sqlite import Pattern
 from tests.sshd import PROGRAM, Sshd
 
@@ -134,3 +135,21 @@ def _do_without(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite: Pattern
+) -> AsyncIterator[Store]:
+    """A state of its own, in either database: what holds for one must hold for the other."""
+    if request.param == "sqlite":
+        made = await sqlite.opened(tmp_path / "gantry.db")
+        yield made
+        await made.aclose()
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    url = await cluster.fresh()
+    made = await opened(url)
+    yield made
+    await made.aclose()
+    await cluster.drop(url)

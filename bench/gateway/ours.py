@@ -36,7 +36,7 @@ async def run(port: int, urls: Sequence[str]) -> None:
         ways = Ways(timeouts=Timeouts(first_byte=FIRST_BYTE))
         opening = open_gateway(endpoints, ways, clock, random.Random())  # noqa: S311
         gateway = await stack.enter_async_context(opening)
-        app = application(gateway, OpenDoor(), clock)
+        app = application(gateway, OpenDoor(), clock, lambda served: None)
         await stack.enter_async_context(listening(app, f"127.0.0.1:{port}", 5.0))
         await asyncio.create_task(gateway.probing.run(), name="probing")
 

@@ -68,7 +68,7 @@ class Gallery:
         raise Unreachable(f"the homeserver does not hand the picture out: HTTP {status}")
 
     async def _get(self, path: str) -> tuple[int, bytes]:
-        headers, data = {"Authorization": f"Bearer {self._api.line.token}"}, b""
+        headers, data = {"Authorization": f"Bearer {self._api.line.token}"}, bytearray()
         try:
             response = await self._api.client.send("GET", path, None, headers)
             async with response:
@@ -79,7 +79,7 @@ class Gallery:
                         raise too_large()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"the homeserver does not answer: {error or 'timeout'}") from error
-        return response.status, data
+        return response.status, bytes(data)
 
 
 def _decrypted(data: bytes, file: Mapping[str, Any]) -> bytes:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
 VERSION = "2023-06-01"
 """The form of requests and answers that is spoken here."""
-
-PAGE = 1000
-"""Models asked for at once: as many as the API gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +24,6 @@ def messages_call(key: SecretStr, *, stream: bool) -> Call:
     """How an answer is asked for, whole or as events."""
     accept = "text/event-stream" if stream else "application/json"
     return Call("/v1/messages", {**_headers(key, accept), "content-type": "application/json"})
-
-
-def models_call(key: SecretStr, *, after: str | None = None) -> Call:
-    """How the models are asked for that come after the one named `after`, or the first ones."""
-    query = {"limit": str(PAGE), **({"after_id": after} if after else {})}
-    return Call(f"/v1/models?{urlencode(query)}", _headers(key, "application/json"))
 
 
 def _headers(key: SecretStr, accept: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from inference.anthropic.reading import BadRequest
 from inference.anthropic.wire import Failed, Problem
+from inference.wire import error_body
 
 _STATUSES = {
     "invalid_request_error": 400,
@@ -63,7 +64,9 @@ def stream_error(problem: Problem) -> ErrorAnswer:
 
 def refused_request(error: BadRequest) -> ErrorAnswer:
     """A request that was not sent, since it cannot be said."""
-    return ErrorAnswer(400, _body(error.summary, "invalid_request_error", error.where or None))
+    return ErrorAnswer(
+        400, error_body(error.summary, "invalid_request_error", param=error.where or None)
+    )
 
 
 def _answer(status: int, problem: Problem, headers: Mapping[str, str]) -> ErrorAnswer:
@@ -73,7 +76,7 @@ def _answer(status: int, problem: Problem, headers: Mapping[str, str]) -> ErrorA
     words = f"Anthropic answered {status}: {said}" if said else f"Anthropic answered {status}"
     if status == 401:
         words = f"Anthropic refused the gateway's own key: {said}"
-    return ErrorAnswer(told, _body(words, kind, None, _code(said, kind)), headers)
+    return ErrorAnswer(told, error_body(words, kind, _code(said, kind)), headers)
 
 
 def _code(said: str, kind: str) -> str | None:
@@ -81,10 +84,6 @@ def _code(said: str, kind: str) -> str | None:
     if said.startswith("prompt is too long"):
         return "context_length_exceeded"
     return "rate_limit_exceeded" if kind == "rate_limit_error" else None
-
-
-def _body(message: str, kind: str, param: str | None, code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def _problem(body: str | bytes) -> Problem:

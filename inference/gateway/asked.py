@@ -73,7 +73,7 @@ class Asked:
         body = {**self.body, "model": model}
         if usage and not self.wants_usage:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(body, separators=(",", ":")).encode()
 
     @property
     def _altered(self) -> bool:
@@ -84,8 +84,8 @@ class Asked:
         """What tells a conversation from others by how it begins: its first turns."""
         begins = self.body.get("messages") or self.body.get("prompt") or self.body.get("input")
         first = begins[:2] if isinstance(begins, list) else begins
-        text = json.dumps(first, ensure_ascii=False)[:_PREFIX]
-        return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
+        text = json.dumps(first)[:_PREFIX]
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def read(api: Api, raw: bytes) -> Asked:

@@ -18,10 +18,11 @@ from inference.gateway.misses import CutOff, Missed, Whole, in_words, turned_dow
 from inference.gateway.streams import Stream, StreamError, usage_of
 from inference.gateway.tally import Tally
 from inference.gateway.upstreams import Upstreams, passed_on, read_whole
-from inference.gateway.wires import Translate, wire_of
+from inference.gateway.wires import Outgoing, Translate, wire_of
 from inference.goals import Goal
 from inference.patience import Patience
-from inference.router import Lease, Router, model_there
+from inference.router import Router, Visit, model_there
+from inference.sse import MAX_EVENT
 
 Feed = Callable[[bytes], bytes]
 
@@ -54,9 +55,9 @@ class Attempt:
 
     async def whole(self) -> Whole:
         """An answer that is not streamed."""
-        patience = Patience(self.timeouts.whole)
+        out, patience = self._put(), Patience(self.timeouts.whole)
         with self._leased(patience), in_words(patience):
-            async with patience, self._post() as response:
+            async with patience, self._post(out) as response:
                 answer = await self._read(response)
         if answer.status != 200:
             raise turned_down(answer, ours=self.endpoint.ours)
@@ -69,12 +70,12 @@ class Attempt:
 
         Closing the generator closes the connection, which is how a backend learns to stop.
         """
-        patience = Patience(self.timeouts.first_byte)
+        out, patience = self._put(), Patience(self.timeouts.first_byte)
         stream = Stream(strip_usage=not self.asked.wants_usage)
         translate = wire_of(self.endpoint).translate(self.tally.created)
         feed = partial(_feed, stream, translate)
         with self._leased(patience), in_words(patience, lambda: stream.begun):
-            async with patience, self._post() as response:
+            async with patience, self._post(out) as response:
                 opening = await self._beginning(response, stream, feed)
                 patience.pause()
                 yield Opening({**passed_on(response), "Content-Type": "text/event-stream"})
@@ -112,8 +113,13 @@ class Attempt:
                 held += feed(received)
                 if not received and not stream.begun:
                     raise Missed("it ended the stream before it said anything", Fault.FAILED)
+                if not stream.begun and len(held) > MAX_EVENT:
+                    raise Missed("it says much, and nothing of an answer", Fault.FAILED)
         except StreamError as error:
-            answer = Whole(500, error.body.encode(), {"Content-Type": "application/json"})
+            if not error.body:
+                raise Missed(f"what it sent is no answer: {error}", Fault.FAILED) from error
+            body, kind = error.body.encode(errors="replace"), {"Content-Type": "application/json"}
+            answer = Whole(error.status, body, kind)
             raise turned_down(answer, ours=self.endpoint.ours) from error
         self._answered()
         self.tally.counts(stream.usage, stream.pieces)
@@ -128,19 +134,22 @@ class Attempt:
         self.router.health.answered(self.endpoint)
         self.tally.begins()
 
-    def _post(self) -> Any:
+    def _put(self) -> Outgoing:
+        """The request as it is sent. What goes wrong with that is no fault of the endpoint's."""
+        self.tally.asks(self.endpoint)
         asked, endpoint = self.asked, self.endpoint
         model = model_there(self.goal, endpoint) or asked.model
         usage = asked.counts_on_request and self.usage
-        out = wire_of(endpoint).put(asked, model, endpoint, usage=usage)
-        return self.upstreams.post(endpoint, out.path, out.body, out.headers, fresh=self.fresh)
+        return wire_of(endpoint).put(asked, model, endpoint, usage=usage)
+
+    def _post(self, out: Outgoing) -> Any:
+        return self.upstreams.post(self.endpoint, out.path, out.body, out.headers, fresh=self.fresh)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Whole:
         answer = Whole(response.status, await read_whole(response), passed_on(response))
         return wire_of(self.endpoint).whole(answer, self.tally.created)
 
-    def _leased(self, patience: Patience) -> Lease:
-        self.tally.asks(self.endpoint)
+    def _leased(self, patience: Patience) -> Visit:
         return self.router.leased(self.goal, self.endpoint, patience)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
 from contextlib import aclosing
 
 from aiohttp import web
 
 from domain.clock import Clock
 from domain.errors import OpsError, UnknownName
-from domain.usage import Fault, Served
+from domain.usage import Fault
 from inference.gateway.admission import Admission
 from inference.gateway.asked import PATHS, Asked, read
 from inference.gateway.attempt import Opening
@@ -34,14 +34,14 @@ class Desk:
         relay: Relay,
         admission: Admission,
         clock: Clock,
-        listeners: Sequence[Listener] = (),
+        ended: Listener,
         affinity: str = "none",
     ) -> None:
         self._relay = relay
         self._router = relay.router
         self._admission = admission
         self._clock = clock
-        self._listeners = listeners
+        self._ended = ended
         self._affinity = affinity
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
@@ -72,7 +72,6 @@ class Desk:
 
     def _goal(self, caller: Caller, asked: Asked) -> Goal:
         """What may be asked. A name that is not for the caller is one that is not there."""
-        base = asked.model.partition("/")[0]
         try:
             goal = self._router.goal(asked.model, asked.backend)
         except UnknownName:
@@ -80,10 +79,9 @@ class Desk:
             if len(mine) == len(self._router.names):
                 raise  # nothing that it tells of is not for the caller
             raise unknown_model(asked.backend or asked.model, mine) from None
-        for name in (base, *(goal.members if asked.backend else ())):
-            if not self._admission.may(caller, name):
-                raise unknown_model(asked.backend or asked.model, self._mine(caller))
-        self._admission.admit(caller, base)
+        if not self._admission.may(caller, goal.name):
+            raise unknown_model(asked.backend or asked.model, self._mine(caller))
+        self._admission.admit(caller, goal.name)
         return goal
 
     def _mine(self, caller: Caller) -> list[str]:
@@ -92,10 +90,10 @@ class Desk:
     async def _serve(
         self, request: web.Request, caller: Caller, asked: Asked, goal: Goal
     ) -> web.StreamResponse:
-        tally = Tally(caller, goal.asked, asked.api, self._clock, streamed=asked.stream)
+        tally = Tally(caller, goal.name, asked.api, self._clock, streamed=asked.stream)
         affinity = self._drawn_to(request, asked)
-        status: int = GONE
-        fault: Fault | None = Fault.GONE
+        status: int = 500
+        fault: Fault | None = Fault.FAILED
         try:
             if asked.stream:
                 response, fault = await self._stream(request, asked, goal, tally, affinity)
@@ -108,13 +106,12 @@ class Desk:
             told = problem(error)
             response = answered(told.answer, tally.endpoint)
             status, fault = response.status, told.fault
+        except (asyncio.CancelledError, OSError):  # the client's own connection, or its patience
+            status, fault = GONE, Fault.GONE
+            raise
         finally:
-            self._tell(tally.closed(status, fault))
+            self._ended(tally.closed(status, fault))
         return response
-
-    def _tell(self, served: Served) -> None:
-        for listener in self._listeners:
-            listener(served)
 
     async def _stream(
         self,

@@ -79,7 +79,7 @@ def marked(whole: Whole, asked: Asked, endpoint: Endpoint | None) -> Whole:
     if not isinstance(body, dict):
         return whole
     body["_backend"] = endpoint.service
-    return replace(whole, body=json.dumps(body, ensure_ascii=False).encode())
+    return replace(whole, body=json.dumps(body).encode())
 
 
 def model_page(name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from domain.usage import Fault
 from inference.gateway.asked import BadRequest
 from inference.gateway.misses import CutOff, Missed, Rejected, Whole
 from inference.router import NotReady
+from inference.wire import error_body
 
 GONE = 499
 """What nginx calls a request whose client went away; nobody is told it."""
@@ -82,6 +83,5 @@ def _told(
     headers: Mapping[str, str] | None = None,
 ) -> Whole:
     message = f"{error.summary}; {error.hint}" if error.hint else error.summary
-    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    json_headers = {"Content-Type": "application/json", **(headers or {})}
-    return Whole(status, json.dumps(body, ensure_ascii=False).encode(), json_headers)
+    body = json.dumps(error_body(message, kind, code, param)).encode()
+    return Whole(status, body, {"Content-Type": "application/json", **(headers or {})})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
@@ -30,10 +30,10 @@ MAX_LINE = 8190
 
 
 def application(
-    gateway: Gateway, admission: Admission, clock: Clock, listeners: Sequence[Listener] = ()
+    gateway: Gateway, admission: Admission, clock: Clock, ended: Listener
 ) -> web.Application:
-    """The pages of the gateway, for whoever asks over HTTP."""
-    desk = Desk(gateway.relay, admission, clock, listeners, gateway.affinity)
+    """The pages of the gateway, for whoever asks over HTTP; `ended` is told of each request."""
+    desk = Desk(gateway.relay, admission, clock, ended, gateway.affinity)
     app = web.Application(client_max_size=MAX_BODY)
     for path in PATHS:
         app.router.add_post(path, desk.ask)

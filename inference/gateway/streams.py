@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from inference.sse import MAX_EVENT
-from inference.wire import Tokens
+from inference.wire import Tokens, error_body, status_within
 
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 """An empty line, after which an event is whole."""
@@ -24,14 +24,19 @@ _BEGINNINGS = frozenset({"response.created", "response.in_progress", "response.q
 
 _READER = json.JSONDecoder()
 
+_USAGE = 4096
+"""Bytes in which the usage of an answer has its place, wherever in the answer it stands."""
+
 
 class StreamError(ValueError):
     """The backend sent an error, or what is no stream, in place of more answer."""
 
-    def __init__(self, why: str, body: str = "") -> None:
+    def __init__(self, why: str, body: str = "", status: int = 500) -> None:
         super().__init__(why)
         self.body = body
-        """The error as the backend wrote it; "" for what is no error of its own."""
+        """The error as OpenAI writes it; "" for what is no error of the backend's own."""
+        self.status = status_within(body, status)
+        """What HTTP would have said, had it come in time."""
 
 
 class Stream:
@@ -136,17 +141,18 @@ def usage_of(body: bytes) -> Tokens | None:
     at = body.rfind(b'"usage"')
     if at < 0:
         return None
+    text = body[at : at + _USAGE].decode(errors="replace").partition(":")[2].lstrip()
     try:
-        told, _ = _READER.raw_decode(body[at:].decode().partition(":")[2].lstrip())
+        told, _ = _READER.raw_decode(text)
     except ValueError:
         return None
     return _tokens(told)
 
 
-def broken_off(message: str, kind: str = "upstream_error", code: int = 502) -> bytes:
+def broken_off(message: str) -> bytes:
     """The event that ends a stream which cannot go on, as OpenAI's clients understand it."""
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return b"data: " + json.dumps({"error": error}, ensure_ascii=False).encode() + b"\n\n"
+    told = json.dumps(error_body(message, "upstream_error", 502))
+    return f"data: {told}\n\n".encode()
 
 
 def _tokens(usage: Any) -> Tokens | None:

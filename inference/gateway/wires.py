@@ -19,10 +19,12 @@ from inference.anthropic.requests import messages_body
 from inference.endpoints import Endpoint
 from inference.gateway.asked import Asked
 from inference.gateway.misses import Missed, Rejected, Whole
+from inference.gateway.streams import StreamError
 from inference.sse import EventParser
 
 Translate = Callable[[bytes], bytes]
-"""Bytes of a stream as they came -> those of OpenAI's stream that they complete."""
+"""Bytes of a stream as they came -> those of OpenAI's stream that they complete. Raises StreamError
+for an error before any word, and ValueError for what is no stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,11 @@ class Anthropic:
 
         def said_back(received: bytes) -> bytes:
             events = parser.feed(received)
-            return b"".join(part for event in events for part in translator.feed(event))
+            told = b"".join(part for event in events for part in translator.feed(event))
+            failure = translator.failure
+            if failure is not None and not translator.spoke:
+                raise StreamError("it broke off", json.dumps(failure.body), failure.status)
+            return told
 
         return said_back
 

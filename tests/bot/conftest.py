@@ -9,32 +9,12 @@ import pytest
 from bot.matrix.outbox import Outbox
 from fleet.store.database import Store
 from tests.fleet.world import Time, World
-from tests.postgres import Cluster, opened
-from tests.sqlite import Pattern
 
 from .desk import Desk
 from .homeserver import Homeserver
 from .voice import Voice
 
 StartOutbox = Callable[[Outbox], asyncio.Task[None]]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, sqlite: Pattern
-) -> AsyncIterator[Store]:
-    """A state of its own, in either database: what holds for one must hold for the other."""
-    if request.param == "sqlite":
-        made = await sqlite.opened(tmp_path / "gantry.db")
-        yield made
-        await made.aclose()
-        return
-    cluster: Cluster = request.getfixturevalue("postgres")
-    url = await cluster.fresh()
-    made = await opened(url)
-    yield made
-    await made.aclose()
-    await cluster.drop(url)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Desk:
         health = Health(world.endpoints, world.clock)
         self.router = Router(world.endpoints, health, random.Random(1), hold=0.01)
         nobody: Any = None
-        models = Models(Relay(self.router, nobody, Timeouts()), world.clock)
+        models = Models(Relay(self.router, nobody, Timeouts()), world.clock, lambda served: None)
         self.telemetry = Telemetry(world.clock)
         self.deps = Deps(
             fleet,

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from fleet.store.database import Store
-from tests.postgres import Cluster, opened
-from tests.sqlite import Pattern
 
 from .world import World
 
@@ -18,24 +16,6 @@ async def file(tmp_path: Path) -> AsyncIterator[Store]:
     opened = await Store.open(tmp_path / "gantry.db")
     yield opened
     await opened.aclose()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, sqlite: Pattern
-) -> AsyncIterator[Store]:
-    """A state of its own, in either database: what holds for one must hold for the other."""
-    if request.param == "sqlite":
-        made = await sqlite.opened(tmp_path / "gantry.db")
-        yield made
-        await made.aclose()
-        return
-    cluster: Cluster = request.getfixturevalue("postgres")
-    url = await cluster.fresh()
-    made = await opened(url)
-    yield made
-    await made.aclose()
-    await cluster.drop(url)
 
 
 @pytest.fixture

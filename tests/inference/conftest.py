@@ -226,7 +226,8 @@ async def asking(endpoints: Endpoints, clock: Clock) -> AsyncIterator[Callable[.
         async def opened(timeouts: Timeouts, rng: random.Random | None = None) -> Models:
             ways = Ways(hold=0.05, timeouts=timeouts)
             gateway = open_gateway(endpoints, ways, clock, rng or random.Random(1))
-            return Models((await stack.enter_async_context(gateway)).relay, clock)
+            relay = (await stack.enter_async_context(gateway)).relay
+            return Models(relay, clock, lambda served: None)
 
         yield opened
 

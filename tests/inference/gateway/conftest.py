@@ -112,7 +112,12 @@ async def staged(
     served: list[Served] = []
     async with open_gateway(endpoints, ways, clock, random.Random(1)) as gateway:
         listeners: list[Listener] = [served.append]
-        app = application(gateway, admission or OpenDoor(), clock, listeners)
+
+        def ended(request: Served) -> None:
+            for listener in listeners:
+                listener(request)
+
+        app = application(gateway, admission or OpenDoor(), clock, ended)
         async with (
             listening(app, "127.0.0.1:0", drain) as address,
             aiohttp.ClientSession() as http,
