@@ -14,7 +14,8 @@ from inference.endpoints import Endpoint, Place
 Rank = tuple[float, ...]
 
 BALANCE = 1.25
-"""How far above its share of what is in flight a replica may be pushed by affinity."""
+"""How far above its share of what is in flight a full replica may be pushed by affinity. While it
+has room nobody is sent away: being read anew elsewhere costs a conversation more than company."""
 
 
 def order(
@@ -92,7 +93,8 @@ def _drawn_to(text: str, fit: Sequence[Endpoint]) -> Endpoint:
     total, room = sum(e.in_flight for e in fit) + 1, sum(e.capacity for e in fit)
     by_hash = sorted(fit, key=lambda e: _hash(text, e.place))
     for endpoint in by_hash:
-        if endpoint.in_flight + 1 <= math.ceil(BALANCE * total * endpoint.capacity / room):
+        share = math.ceil(BALANCE * total * endpoint.capacity / room)
+        if endpoint.in_flight < max(share, endpoint.capacity):
             return endpoint
     return min(by_hash, key=_load)
 
