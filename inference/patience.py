@@ -12,13 +12,18 @@ class Patience:
     """Ends the block with TimeoutError once nothing has been heard for too long.
 
     Only waiting counts: between `pause` and `resume`, while somebody slow takes what has come, it
-    never ends. The timer is set anew only when it rings, so hearing costs next to nothing.
+    never ends. The timer is set anew only when it rings, so hearing costs next to nothing. Ends it
+    as `asyncio.timeout` does, which would cost every request a second timer.
     """
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        """Whose block it is, while that lasts."""
+        self._cancelled = 0
+        """How often the task was cancelled already when the block began."""
+        self._over = False
         self._seconds = seconds
         self.heard_at = self._loop.time()
         """When something was heard last, by the loop's clock; at first, when it was begun."""
@@ -52,10 +57,12 @@ class Patience:
         """End it now, if it still waits for the first thing."""
         if self._waiting and not self._begun and self.why is None:
             self.why = why
-            self._timeout.reschedule(self._loop.time())
+            self._loop.call_soon(self._end)
 
     async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
+        self._task = asyncio.current_task()
+        assert self._task is not None
+        self._cancelled = self._task.cancelling()
         self._ring()
         return self
 
@@ -67,13 +74,20 @@ class Patience:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        await self._timeout.__aexit__(kind, error, traceback)
+        task, self._task = self._task, None
+        if not self._over or task is None or task.uncancel() > self._cancelled:
+            return  # whatever ends it is not this, or somebody else wants the task ended, too
+        if kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
     def _ring(self) -> None:
-        now = self._loop.time()
-        left = self.heard_at + self._seconds - now if self._waiting else self._seconds
+        left = self._seconds - self.silence
         if left <= 0:
-            self._timer = None
-            self._timeout.reschedule(now)
+            self._end()
         elif left < math.inf:
             self._timer = self._loop.call_later(left, self._ring)
+
+    def _end(self) -> None:
+        if self._task is not None and not self._over:
+            self._over = True
+            self._task.cancel()

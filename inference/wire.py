@@ -5,6 +5,7 @@ Their answers hold far more than is read here, so unknown keys are passed over.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +19,8 @@ DONE = Event("[DONE]")
 _RETRYABLE = frozenset({408, 425, 429})
 
 
-class Tokens(BaseModel, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Tokens:
     """The `usage` of a completion."""
 
     prompt_tokens: int

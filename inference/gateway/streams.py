@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from inference.sse import MAX_EVENT
 from inference.wire import Tokens, error_body, status_within
@@ -166,7 +166,7 @@ def _tokens(usage: Any) -> Tokens | None:
     return None
 
 
-def _count(value: Any) -> bool:
+def _count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 2**53
 
 
