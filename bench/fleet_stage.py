@@ -17,7 +17,8 @@ from commands.rooms import RoomBook
 from commands.verb import Deps
 from deployers.guard import guarded
 from deployers.protocol import Deployer, Tools
-from deployers.rehearsal import KIND, Memory, Role
+from deployers.rehearsal import KIND
+from deployers.rehearsal_memory import Memory, Role
 from deployers.rehearsal_scripts import scenes
 from domain.access import Environment, Policy
 from domain.operations import Operation, operation_id

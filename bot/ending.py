@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.matrix.attachments import attachment
-from bot.matrix.content import brief, overflow, told
+from bot.matrix.content import attributed, brief, overflow, told
 from commands.replies import Call, Reply, duration
 from domain.operations import Operation, State
+from domain.people import has_account
 from fleet.store.database import Transaction
 from fleet.store.files import File
 from fleet.store.messages import Message, key_of
@@ -36,7 +37,7 @@ class Ending:
             return [] if self._reply.ok else [await self._refusal(tx)]
         messages = await self._outcome(tx)
         took = (now - (operation.started_at or now)).total_seconds()
-        if took > LONG and not operation.own:
+        if took > LONG and has_account(operation.sender):
             messages.append(await self._call(tx, took))
         return messages + [
             await self._told(tx, f"{self._key}:told:{number}", call)
@@ -44,7 +45,8 @@ class Ending:
         ]
 
     async def _outcome(self, tx: Transaction) -> list[Message]:
-        operation, blocks = self._operation, self._reply.blocks
+        operation = self._operation
+        blocks = attributed(self._reply.blocks, operation)
         content = told(blocks, operation, self._state, self._prefix)
         messages = [await tx.messages.want(self._key, operation.room, content)]
         if messages[0].redacted:

@@ -19,6 +19,7 @@ from bot.matrix.gestures import Redaction
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
 from bot.requests import Requests
+from bot.submissions import Submission
 from commands.grammar import Grammar
 from domain.clock import Clock
 from domain.decisions import Vote
@@ -138,6 +139,29 @@ class Intake:
         await self._around.work(filed)
         if filed and self._around.answered:
             await self._around.answered()
+
+    async def submit(self, said: Submission) -> Operation:
+        """Keep what a webhook or a schedule asks for, then have it worked on as anybody's command.
+
+        A delivery that comes again is the same operation, and is returned as it is by then. Raises
+        Refused for what holds a secret: only that there was such a thing is kept.
+        """
+        made = self._requests.submitted(said)
+        if isinstance(made, Declined):
+            async with self._store.transaction() as tx:
+                await tx.audit.append(recorded.declined(made, self._clock.now()))
+            log.warning("declined", room=said.room, sender=str(said.actor), holds=made.secret)
+            raise Refused(
+                f"{made.verb} was not run: it holds what looks like {made.secret}",
+                hint="put it into a file or an environment variable where it is needed",
+            )
+        async with self._store.transaction() as tx:
+            filed = await tx.operations.file([made])
+            known = filed[0] if filed else await tx.operations.by_origin(made.origin)
+        for operation in filed:
+            log.info("filed", operation=operation.id, sender=operation.sender, verb=operation.verb)
+        await self._around.work(filed)
+        return known or made
 
     async def file_own(self, operation: Operation) -> None:
         """Keep an operation of the bot's own, then have it worked on."""

@@ -8,6 +8,7 @@ from bot.matrix.content import Content
 from bot.matrix.gestures import Reaction
 from domain.expiries import Expiry, moment, span, until
 from domain.operations import Operation
+from domain.people import has_account
 from fleet.store.database import Transaction
 
 
@@ -41,5 +42,5 @@ async def kept(reaction: Reaction, tx: Transaction) -> Operation | None:
 
 
 def _content(text: str, mention: str | None = None) -> Content:
-    who = {"user_ids": [mention]} if mention else {}
+    who = {"user_ids": [mention]} if mention and has_account(mention) else {}
     return {"msgtype": "m.text" if mention else "m.notice", "body": text, "m.mentions": who}

@@ -58,7 +58,7 @@ def declined(refused: Declined, at: datetime) -> Record:
         verb=excerpt(refused.verb),
         outcome=Outcome.DECLINED,
         notable=True,
-        event=message.event_id,
+        event=message.event_id if message.event_id.startswith("$") else None,
         device=message.device,
         why=f"it held what looks like {refused.secret}"
         if refused.secret

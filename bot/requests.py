@@ -10,6 +10,7 @@ from bot.keeping import kept
 from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
+from bot.submissions import Submission
 from commands.conversation import opening
 from commands.grammar import Grammar
 from commands.infer import Infer, showing, turn_text
@@ -50,6 +51,13 @@ class Requests:
             filed += await tx.operations.file([made]) if made else []
         return filed, refused
 
+    def submitted(self, said: Submission) -> Operation | Declined:
+        """What a webhook or a schedule asks for. It says which command, and nothing of how that is
+        to be treated."""
+        message = said.message
+        refused = declined(message, message.body, ours=self._holds_secret(message.body))
+        return refused or self._operation(message, message.body)
+
     async def _typed(self, message: Message, tx: Transaction) -> Operation | Declined | None:
         text = command(message.body, self._prefix)
         service = await self._partner(message, tx)
@@ -64,6 +72,9 @@ class Requests:
         if asks and message.picture is not None and isinstance(self._request(text), Infer):
             text = showing(text, message.picture)
         talks = service is not None and asks
+        return self._operation(message, text, message.thread if talks else None)
+
+    def _operation(self, message: Message, text: str, thread: str | None = None) -> Operation:
         return Operation(
             id=operation_id(message.event_id),
             origin=message.event_id,
@@ -72,7 +83,7 @@ class Requests:
             text=text,
             said_at=message.at,
             changes=self._grammar.changes(text),
-            thread=message.thread if talks else None,
+            thread=thread,
             device=message.device,
             vouched=message.vouched,
         )

@@ -11,7 +11,7 @@ import structlog
 
 from bot.discretion import Discretion
 from bot.ending import Ending
-from bot.matrix.content import Content, told
+from bot.matrix.content import Content, attributed, told
 from bot.matrix.live_reply import LiveReply
 from bot.matrix.outbox import Outbox
 from bot.recorded import ended
@@ -201,7 +201,7 @@ class Worker:
         )
 
     def _content(self, operation: Operation, blocks: Sequence[Block], state: State) -> Content:
-        return told(blocks, operation, state, self._deps.prefix)
+        return told(attributed(blocks, operation), operation, state, self._deps.prefix)
 
 
 def _expired(operation: Operation) -> Reply:

@@ -105,11 +105,17 @@ class Permit:
         found = (each for each in self.rules if each[1].lets_through(touched, want))
         return None if self.enough else next(found, None)
 
-    def allow(self, targets: Iterable[str], want: ServiceSpec | None = None) -> None:
+    def allow(
+        self,
+        targets: Iterable[str],
+        want: ServiceSpec | None = None,
+        before: ServiceSpec | None = None,
+    ) -> None:
         """Raise NotPermitted unless this may be done on every target, and come to what is wanted.
 
-        `want` is the service as it would be; None for what is not about one. Raises Undecided
-        when that hangs on something about the person that could not be had.
+        `want` is the service as it would be, None for what is not about one; `before` the service
+        as it is, where the two may differ in more than counts. Raises Undecided when that hangs
+        on something about the person that could not be had.
         """
         touched = tuple(dict.fromkeys(targets))
         if self.own and self._belong_together(touched):
@@ -117,19 +123,22 @@ class Permit:
         outside = [target for target in touched if target not in self.place.targets]
         if outside:
             raise refusals.outside(self, outside[0])
-        if self._lets_through(touched, want):
+        if self._lets_through(touched, want, before):
             return
-        if self.person.unknown and _at_best(self)._lets_through(touched, want):
+        if self.person.unknown and _at_best(self)._lets_through(touched, want, before):
             raise refusals.undecided(self.person)
-        raise refusals.too_much(self, touched, want)
+        raise refusals.too_much(self, touched, want, before)
 
     @property
     def lets_in(self) -> bool:
         """Whether there is anything it gives leave for."""
         return self.enough or any(True for _ in self.rules)
 
-    def _lets_through(self, targets: tuple[str, ...], want: ServiceSpec | None) -> bool:
-        return self.enough or any(rule.lets_through(targets, want) for _, rule in self.rules)
+    def _lets_through(
+        self, targets: tuple[str, ...], want: ServiceSpec | None, before: ServiceSpec | None
+    ) -> bool:
+        found = (rule.lets_through(targets, want, before) for _, rule in self.rules)
+        return self.enough or any(found)
 
     def _belong_together(self, targets: tuple[str, ...]) -> bool:
         every = self.policy.every_environment.values()
@@ -178,7 +187,8 @@ def permit(
         raise refusals.undecided(person)
     if not made.lets_in:
         raise refusals.not_let_in(made)
-    if alters and policy.vouched_only and not operation.vouched:
+    vouched = operation.vouched or not person.has_account  # whoever submitted it saw to that
+    if alters and policy.vouched_only and not vouched:
         raise refusals.not_vouched_for(operation)
     return made
 

@@ -12,6 +12,7 @@ from commands.replies import Block, duration
 from commands.verb import Deps
 from domain.decisions import REQUESTER, Approval, Decision, Question, Verdict
 from domain.errors import NotApproved
+from domain.people import has_account
 from fleet.rollouts import Rollout
 from fleet.store.decisions import DecisionRecord
 
@@ -136,7 +137,8 @@ def _needed(record: DecisionRecord) -> str:
     until = question.until.strftime("%H:%M UTC")
     if approval.by == REQUESTER:
         return f"{question.requester} has to confirm it until {until}"
-    others = "" if approval.requester else f" other than {question.requester}"
+    own = has_account(question.requester) and not approval.requester
+    others = f" other than {question.requester}" if own else ""
     people = f"{approval.quorum} people" if approval.quorum > 1 else "somebody"
     yes = ", ".join(vote.mxid for vote in record.votes if vote.yes)
     so_far = f". Yes so far: {yes}" if yes else ""

@@ -86,7 +86,7 @@ async def made(
 ) -> Reply:
     """Have a change decided, and make it. Given a `plan`, exactly that is done or nothing."""
     operation = permit.operation
-    approval = permit.place.approval(change.command or operation.verb)
+    approval = permit.place.approval(change.command or operation.verb).of(operation.sender)
     more = await change.more(planned=True) if approval.asks else ()
     asking = Asking(approval, permit, deps, more)
     try:

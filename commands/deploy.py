@@ -8,11 +8,12 @@ from typing import get_args
 import click
 from pydantic import ValidationError
 
-from commands import limits
+from commands import limits, namespaces
 from commands.access import Permit
 from commands.changing import Change, Changing
 from commands.lasting import lasting
 from commands.limits import limited, refuse_unkept
+from commands.namespaces import refuse_without_namespaces, set_apart
 from commands.outcomes import live, unchanged
 from commands.replies import Reply
 from commands.terms import FORCE, STRATEGY, terms
@@ -56,6 +57,7 @@ class Deploy:
     compose: str | None = None
     cpu: float | None = None
     memory: int | None = None
+    namespace: str | None = None
     ttl: float | None = None
     plan: bool = False
     environment: str | None = None
@@ -74,7 +76,8 @@ async def deploy(request: Deploy, permit: Permit, deps: Deps) -> Change:
     def decide(before: ServiceSpec | None) -> ServiceSpec:
         want = spec(request, before, permit.place)
         refuse_unkept(request, want, deps)
-        permit.allow(touched(before, want), want)
+        refuse_without_namespaces(request, want, deps)
+        permit.allow(touched(before, want), want, before)
         return want
 
     def tell(outcome: Outcome) -> Reply:
@@ -109,7 +112,7 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
     }
     try:
         want = ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
-        return limited(request, want)
+        return set_apart(request, limited(request, want))
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
@@ -174,6 +177,7 @@ VERB = Verb(
         option("--engine", click.Choice(get_args(EngineName)), "ENGINE", "what serves it"),
         option("--gpu", GpuWord(), "auto|none|N", "GPUs for each replica"),
         *limits.OPTIONS,
+        namespaces.OPTION,
         option("--replicas", CountWord(1), "N", "copies"),
         option("--ctx", WholeWord(64, 16_777_216), "TOKENS", "context of one conversation"),
         option(

@@ -104,7 +104,7 @@ async def rollback(request: Rollback, permit: Permit, deps: Deps) -> Change:
         want = chosen(past, before, request.rev, request.name).spec
         if before is not None:
             want = want.model_copy(update={"placements": before.placements})
-        permit.allow(touched(before, want), want)
+        permit.allow(touched(before, want), want, before)
         return want
 
     def tell(outcome: Outcome) -> Reply:

@@ -13,7 +13,7 @@ from commands.key_words import PatternsWord, QuotaWord
 from commands.replies import Reply, Table
 from commands.verb import Deps, Verb, option
 from commands.words import DurationWord
-from domain.errors import OpsError, UsageError, unknown_name
+from domain.errors import NotPermitted, OpsError, UsageError, unknown_name
 from domain.keys import Key, digest_of, fresh_id, fresh_secret, read_owner
 from domain.people import Role
 from domain.progress import Report
@@ -50,6 +50,8 @@ async def _create(request: KeyRequest, permit: Permit, deps: Deps, report: Repor
     Begun anew after a restart, it hands over another secret unless the key was kept by then.
     """
     operation, person = permit.operation, permit.person.mxid
+    if not permit.person.has_account:
+        raise NotPermitted(f"a key is handed to a person, and {person} is none")
     async with deps.store.transaction() as tx:
         made = await tx.keys.made_by(operation.id)
     if made is not None:

@@ -60,6 +60,7 @@ async def lock(request: LockIt, permit: Permit, deps: Deps, report: Report) -> R
     wanted = Lock(scope, service, targets, holder, reason, now, until, room)
     async with deps.store.transaction() as tx:
         held = await _held(scope, tx, deps)
+        _refuse_machines(held, permit)
         if held and held.holder != holder and not request.steal:
             raise Busy(str(held), hint=f"`!lock {request.scope} --steal` takes it from them")
         await tx.locks.put(wanted)
@@ -76,6 +77,7 @@ async def unlock(request: Unlock, permit: Permit, deps: Deps, report: Report) ->
     person = permit.person.mxid
     async with deps.store.transaction() as tx:
         held = await _held(scope, tx, deps)
+        _refuse_machines(held, permit)
         await tx.locks.drop(scope)
     if held is None:
         return Reply.done(f"{scope} was not locked")
@@ -106,6 +108,13 @@ def _claimed(claim: Claim) -> str:
 async def _held(scope: str, tx: Transaction, deps: Deps) -> Lock | None:
     active = await tx.locks.active(deps.clock.now())
     return next((each for each in active if each.scope == scope), None)
+
+
+def _refuse_machines(held: Lock | None, permit: Permit) -> None:
+    """A lock is one person's word to all others, and to what asks without being one above all:
+    raise Busy if that would end, or take over, somebody else's."""
+    if held and held.holder != permit.person.mxid and not permit.person.has_account:
+        raise Busy(str(held), hint="it takes a person to end it or to take it over")
 
 
 def _to_holder(held: Lock, text: str, deps: Deps) -> Call:

@@ -9,7 +9,7 @@ from commands.replies import Block, Reply, Table, duration, size
 from domain.amounts import memory
 from domain.fit import Fit
 from domain.plans import Plan, StepKind, Strategy
-from domain.services import ServiceSpec
+from domain.services import NO_NAMESPACE, ServiceSpec
 from fleet.gaps import gap
 from fleet.rollouts import Rollout
 
@@ -44,7 +44,17 @@ def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
     blocks += [fitting(plan.target, plan.fit) for plan in rollout.plans if plan.fit]
     blocks += costing(rollout)
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]
-    return blocks
+    return [*blocks, *passed_over(rollout)]
+
+
+def passed_over(rollout: Rollout) -> list[str]:
+    """That targets have no namespaces, and so none for this service."""
+    where = [plan.target for plan in rollout.plans if plan.no_namespace]
+    if not where:
+        return []
+    why = "; ".join(dict.fromkeys(plan.no_namespace for plan in rollout.plans if plan.no_namespace))
+    namespace = rollout.want.namespace
+    return [f"Namespace {namespace} is passed over on {' and '.join(where)}: {why}."]
 
 
 def moves(rollout: Rollout) -> str:
@@ -142,6 +152,7 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
         ("context", _or_default(before.context), _or_default(want.context)),
         ("cpus", _or_no_limit(before.cpus), _or_no_limit(want.cpus)),
         ("memory", _or_no_limit(before.memory), _or_no_limit(want.memory)),
+        ("namespace", before.namespace or NO_NAMESPACE, want.namespace or NO_NAMESPACE),
     ]
     pairs += [
         ("startup budget", f"{before.startup_budget:g} s", f"{want.startup_budget:g} s"),

@@ -33,9 +33,16 @@ def not_let_in(given: Permit) -> NotPermitted:
     )
 
 
-def too_much(given: Permit, targets: Sequence[str], want: ServiceSpec | None) -> NotPermitted:
+def too_much(
+    given: Permit,
+    targets: Sequence[str],
+    want: ServiceSpec | None,
+    before: ServiceSpec | None = None,
+) -> NotPermitted:
     """A named role lets the person say that, but not about this."""
-    weighed = [(role, rule, [*rule.objections(targets, want)]) for role, rule in given.rules]
+    weighed = [
+        (role, rule, [*rule.objections(targets, want, before)]) for role, rule in given.rules
+    ]
     if not weighed:
         return not_let_in(given)
     role, rule, objections = min(weighed, key=lambda each: len(each[2]))

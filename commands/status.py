@@ -16,6 +16,7 @@ from domain.expiries import until
 from domain.people import Role
 from domain.progress import Report
 from domain.replicas import Replica
+from domain.services import NO_NAMESPACE, ServiceSpec
 from fleet.survey import ServiceStatus
 from inference.endpoints import Place
 from inference.engine_metrics import EngineMetrics
@@ -92,7 +93,7 @@ def _one(
     spec = each.wanted.spec
     blocks: list[Block] = [
         f"{_mark(each)} {spec.name}: {each.ready} of {spec.replicas} ready on {spec.where} · "
-        f"{spec.source} · {spec.engine} · revision `{spec.revision}`"
+        f"{spec.source} · {spec.engine} · revision `{spec.revision}`{_apart(spec)}"
     ]
     blocks += end
     if each.busy_with:
@@ -100,8 +101,10 @@ def _one(
     if each.trouble:
         blocks.append(each.trouble)
     if each.replicas:
-        rows = tuple(_replica(each, replica, now) for replica in each.replicas)
-        head = ("replica", "target", "phase", "for", "answering", "endpoint", "")
+        apart = any(replica.namespace for replica in each.replicas)
+        rows = tuple(_replica(each, replica, now, apart) for replica in each.replicas)
+        where = ("namespace",) if apart else ()
+        head = ("replica", "target", *where, "phase", "for", "answering", "endpoint", "")
         blocks.append(Table(head, rows))
     blocks += _engines(engines)
     return blocks
@@ -116,11 +119,18 @@ def _engines(engines: Mapping[Place, EngineMetrics]) -> list[Block]:
     return [f"The engines say: {'; '.join(lines)}"]
 
 
-def _replica(each: ServiceStatus, replica: Replica, now: datetime) -> tuple[str, ...]:
+def _apart(spec: ServiceSpec) -> str:
+    return f" · namespace `{spec.namespace}`" if spec.namespace else ""
+
+
+def _replica(each: ServiceStatus, replica: Replica, now: datetime, apart: bool) -> tuple[str, ...]:
+    """`apart` has the namespace told that it was found in."""
     since = duration((now - replica.since).total_seconds()) if replica.since else ""
+    where = (replica.namespace or NO_NAMESPACE,) if apart else ()
     return (
         str(replica.id),
         replica.target,
+        *where,
         str(replica.phase),
         since,
         str(each.in_flight.get((replica.target, replica.id), 0)),

@@ -85,7 +85,9 @@ async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> 
         decide = await of_existing(request.name, permit, deps, lambda before: before)
         name, operation = request.name, permit.operation
         asking = Asking(NOBODY, permit, deps)
-        outcome = await deps.fleet.change(name, operation, decide, asking, report, repair=True)
+        outcome = await deps.fleet.change(
+            name, operation, decide, asking, report, repair=permit.own
+        )
     except OpsError as error:
         error.hint = (
             f"`!logs {request.name}` may tell why; I try again, more and more rarely, and after "

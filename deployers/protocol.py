@@ -31,6 +31,9 @@ class Capabilities:
     limits: str | None = None
     """Whether a service's `cpus` and `memory` are kept. A plan for a target that cannot warns of
     them."""
+    namespaces: str | None = "its kind does not know them"
+    """Whether a service's `namespace` sets its replicas apart. It is passed over where not, which
+    a kind that says nothing of it does; plans tell that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,15 @@ outlives the bot as real replicas would.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from deployers import rehearsal_scripts as scripts
 from deployers import steps
 from deployers.protocol import Capabilities, Kind, LogLine, Stocked, Tools
+from deployers.rehearsal_memory import NOBODY, Memory, Role, Roles
 from deployers.rehearsal_scripts import Scene
 from domain import made_of
 from domain.clock import Clock
@@ -32,70 +29,12 @@ from domain.services import ServiceSpec
 from domain.targets import RehearsalTarget
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """One pretended replica."""
-
-    phase: Phase
-    operation: str
-    since: datetime
-    reason: str | None = None
-    log: tuple[str, ...] = ()
-    made_of: MadeOf = ()
-
-
-Roles = Mapping[ReplicaId, Role]
-
-_NOBODY: Roles = MappingProxyType({})
-
-
-class Memory:
-    """What is pretended to run, on disk. A file that is as it was is not read again."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._read: dict[str, tuple[tuple[int, ...], Roles]] = {}
-        """Service -> what its file looked like from outside, and what stood in it."""
-
-    def recall(self, service: str) -> Roles:
-        """Every role of a service, in order of their names."""
-        file = self._file(service)
-        try:
-            looks = _looks(file)
-            known, roles = self._read.get(service, ((), _NOBODY))
-            if known != looks:
-                roles = _roles(Path(file).read_text())
-                self._read[service] = looks, roles
-        except FileNotFoundError:
-            self._read.pop(service, None)
-            return _NOBODY
-        return roles
-
-    def note(self, replica: ReplicaId, role: Role | None) -> None:
-        """Write one role down, or strike it out."""
-        roles = {**self.recall(replica.service), **({replica: role} if role else {})}
-        if role is None:
-            roles.pop(replica, None)
-        self._home.mkdir(parents=True, exist_ok=True)
-        file = Path(self._file(replica.service))
-        draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps({str(r): _fields(roles[r]) for r in sorted(roles)}, indent=1))
-        draft.replace(file)
-        self._read.pop(replica.service, None)
-
-    def forget(self, service: str) -> None:
-        """Strike out the service."""
-        Path(self._file(service)).unlink(missing_ok=True)
-
-    def _file(self, service: str) -> str:
-        """As text: a thousand services are looked up at once, and paths are slow to make."""
-        return f"{self._home}/{service}.json"
-
-
 class RehearsalDeployer:
     """Behaves like a target where every replica does what the script says."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(gpus="a rehearsal has no graphics cards")
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        gpus="a rehearsal has no graphics cards", namespaces=None
+    )
 
     def __init__(self, name: str, settings: RehearsalTarget, home: Path, clock: Clock) -> None:
         self._name, self._settings, self._clock = name, settings, clock
@@ -110,7 +49,7 @@ class RehearsalDeployer:
     async def observe(self, service: str) -> Observed:
         """Look into the memory. Roles that are as they were look as they did."""
         roles = self._memory.recall(service)
-        known, replicas = self._seen.get(service, (_NOBODY, ()))
+        known, replicas = self._seen.get(service, (NOBODY, ()))
         if known is not roles:
             replicas = tuple(self._replica(replica, role) for replica, role in roles.items())
             self._seen[service] = roles, replicas
@@ -183,7 +122,9 @@ class RehearsalDeployer:
         if known is None or not known.phase.alive:
             log, made = known.log if known else (), _made_of(plan.want)
             now = self._clock.now()
-            self._note(replica, Role(Phase.STARTING, plan.operation, now, None, log, made))
+            where = plan.want.namespace
+            role = Role(Phase.STARTING, plan.operation, now, None, log, made, where)
+            self._note(replica, role)
 
     async def _play(self, replica: ReplicaId, want: ServiceSpec, step: str, report: Report) -> None:
         for scene in scripts.scenes(scripts.choose(self._settings.script, want.source)):
@@ -230,7 +171,8 @@ class RehearsalDeployer:
 
     def _replica(self, replica: ReplicaId, role: Role) -> Replica:
         ready = role.phase is Phase.READY
-        endpoint = f"http://rehearsal.invalid/{replica}" if ready else None
+        place = f"{role.namespace}/{replica}" if role.namespace else str(replica)
+        endpoint = f"http://rehearsal.invalid/{place}" if ready else None
         return Replica(
             replica,
             self._name,
@@ -240,17 +182,8 @@ class RehearsalDeployer:
             role.since,
             role.reason,
             role.made_of,
+            role.namespace,
         )
-
-
-def _looks(file: str) -> tuple[int, ...]:
-    """What differs once a file was replaced: another file, at another time, or of another size."""
-    stat = os.stat(file)
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-def _roles(text: str) -> Roles:
-    return {ReplicaId.parse(name): _role(fields) for name, fields in json.loads(text).items()}
 
 
 def _made_of(want: ServiceSpec) -> MadeOf:
@@ -261,28 +194,6 @@ def _made_of(want: ServiceSpec) -> MadeOf:
     found = [(made_of.FILE, str(want.source)), (made_of.SIZE, str(len(content)))]
     found.append((made_of.SHA256, hashlib.sha256(content).hexdigest()))
     return (*found, (made_of.ENGINE, "rehearsal"))
-
-
-def _role(fields: dict[str, Any]) -> Role:
-    return Role(
-        Phase(fields["phase"]),
-        fields["operation"],
-        datetime.fromisoformat(fields["since"]),
-        fields["reason"],
-        tuple(fields["log"]),
-        tuple((what, which) for what, which in fields.get("made_of", ())),
-    )
-
-
-def _fields(role: Role) -> dict[str, Any]:
-    return {
-        "phase": role.phase,
-        "operation": role.operation,
-        "since": role.since.isoformat(),
-        "reason": role.reason,
-        "log": role.log,
-        "made_of": role.made_of,
-    }
 
 
 def _open(name: str, settings: RehearsalTarget, tools: Tools) -> RehearsalDeployer:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.amounts import memory, read_memory
-from domain.services import ServiceSpec
+from domain.services import NO_NAMESPACE, ServiceSpec
 from domain.sources import Source
 from domain.subjects import glob
+
+NAMESPACE = "namespace"
+"""The argument that tells whose a service is: what it was counts as much as what it would be."""
 
 SETTING = "setting."
 """Begins the name of an engine's setting."""
@@ -40,6 +43,7 @@ ARGUMENTS: Final[Mapping[str, Callable[[ServiceSpec], object]]] = {
     "replicas": lambda spec: spec.replicas,
     "cpus": lambda spec: "unlimited" if spec.cpus is None else spec.cpus,
     "memory": lambda spec: "unlimited" if spec.memory is None else memory(spec.memory),
+    NAMESPACE: lambda spec: NO_NAMESPACE if spec.namespace is None else spec.namespace,
     "startup_budget": lambda spec: spec.startup_budget,
     "drain_timeout": lambda spec: spec.drain_timeout,
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+from domain.people import has_account
 
 REQUESTER = "requester"
 """In `Approval.by`: only whoever asked for the change, to confirm it."""
@@ -31,6 +33,14 @@ class Approval:
     def asks(self) -> bool:
         """Whether anybody is asked."""
         return self.quorum > 0
+
+    def of(self, requester: str) -> Approval:
+        """The same for what that one asks. Without an account nobody confirms anything: where the
+        requester would have to, or might, an operator or whoever else holds the role does."""
+        if has_account(requester) or not self.asks:
+            return self
+        by = "operator" if self.by == REQUESTER else self.by
+        return replace(self, by=by, requester=False)
 
 
 NOBODY = Approval(quorum=0)
@@ -126,6 +136,8 @@ def objection(question: Question, mxid: str, *, holds: bool, typed: bool, yes: b
     approval, own = question.approval, mxid == question.requester
     if own and not yes:
         return None
+    if not has_account(mxid):
+        return f"it takes a person to decide, and {mxid} is none"
     if approval.by == REQUESTER:
         if not own:
             return f"only {question.requester}, who asked for it, can confirm it"

@@ -23,6 +23,7 @@ class Defaults:
     """Seconds."""
     drain_timeout: float | None = None
     """Seconds."""
+    namespace: str | None = None
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -35,5 +36,6 @@ class Defaults:
             "settings": self.settings or None,
             "startup_budget": self.startup_budget,
             "drain_timeout": self.drain_timeout,
+            "namespace": self.namespace,
         }
         return {name: value for name, value in said.items() if value is not None}

@@ -38,9 +38,10 @@ class Operation:
 
     id: str
     origin: str
-    """What it came from, for good: a Matrix event id."""
+    """What it came from, for good: a Matrix event id, or `webhook:NAME:DELIVERY` and the like."""
     room: str
     sender: str
+    """A Matrix id; `webhook:NAME` or `schedule:NAME`; or the bot itself."""
     text: str
     said_at: datetime
     changes: bool

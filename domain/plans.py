@@ -81,6 +81,8 @@ class Plan:
     strategy: Strategy = Strategy.ROLLING
     why: str = ""
     """Why the strategy is not the usual one, for a sentence."""
+    no_namespace: str = ""
+    """Why the target passes over the service's namespace, if it has one; "" where it does not."""
 
     @property
     def wanted(self) -> frozenset[ReplicaId]:

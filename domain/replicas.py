@@ -71,6 +71,8 @@ class Replica:
     made_of: MadeOf = ()
     """What it was really made of, as far as its target can tell; the same each time it is told,
     though once it is ready more may be known than before."""
+    namespace: str | None = None
+    """The namespace it was found in; None where that is its target's own, or there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from domain.arguments import Condition
+from domain.arguments import NAMESPACE, Condition
 from domain.services import ServiceSpec
 from domain.subjects import Subjects, glob
 
@@ -54,8 +54,13 @@ class Rule:
         """Whether it is about all of these targets."""
         return all(self._targets.fullmatch(target) for target in targets)
 
-    def objections(self, targets: Iterable[str], want: ServiceSpec | None) -> Iterator[str]:
-        """What it does not let through, each as a few words; none when it lets all of it."""
+    def objections(
+        self, targets: Iterable[str], want: ServiceSpec | None, before: ServiceSpec | None = None
+    ) -> Iterator[str]:
+        """What it does not let through, each as a few words; none when it lets all of it.
+
+        `before` is the service as it is. Nobody takes it out of a namespace that is not theirs.
+        """
         for target in dict.fromkeys(targets):
             if not self._targets.fullmatch(target):
                 yield f"this is on {target}"
@@ -65,10 +70,14 @@ class Rule:
             for each in self.when:
                 if not each.holds(want):
                     yield f"{each.argument} would be {each.found(want)}"
+                elif before and each.argument == NAMESPACE and not each.holds(before):
+                    yield f"{each.argument} is {each.found(before)} now"
 
-    def lets_through(self, targets: Iterable[str], want: ServiceSpec | None) -> bool:
+    def lets_through(
+        self, targets: Iterable[str], want: ServiceSpec | None, before: ServiceSpec | None = None
+    ) -> bool:
         """Whether nothing speaks against it."""
-        return not any(True for _ in self.objections(targets, want))
+        return not any(True for _ in self.objections(targets, want, before))
 
     def __str__(self) -> str:
         where = "" if self.targets == (ANYWHERE,) else f" on {' or '.join(self.targets)}"

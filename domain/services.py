@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
 
 from domain.engines import EngineName
 from domain.sources import ModelSource
@@ -23,6 +31,28 @@ Image = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][A-Za-z0-9_./:@-]
 """A reference to a container image: `vllm/vllm-openai:v0.11.0`, with a digest or without."""
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+
+_NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+NO_NAMESPACE = "none"
+"""What people write for each target's own namespace; no other may be called that."""
+
+
+def namespace(text: str) -> str:
+    """A namespace, if it is one. Raises ValueError with what is right."""
+    if text == NO_NAMESPACE or not re.fullmatch(_NAMESPACE, text, re.ASCII):
+        raise ValueError(
+            f"`{text[:70]}` cannot be a namespace: use small letters, digits and dashes, no dash "
+            f"at either end, at most 63, and not `{NO_NAMESPACE}`, which stands for a target's own"
+        )
+    return text
+
+
+Namespace = Annotated[
+    str,
+    AfterValidator(namespace),
+    WithJsonSchema({"type": "string", "pattern": _NAMESPACE, "not": {"const": NO_NAMESPACE}}),
+]
+"""A DNS label (RFC 1123) of at most 63 characters, as Kubernetes has them."""
 
 MAX_REPLICAS = 64
 """More than this in one placement is a typo, not a wish."""
@@ -62,6 +92,9 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
     """Bytes of its machine's memory that one replica may use; None for no limit. A card's own
     memory is not counted."""
+    namespace: Namespace | None = None
+    """Where its replicas are set apart, on targets of a kind that has namespaces; None for each
+    target's own."""
     restarts: int = 0
     """Raised by `!restart`, so that a restart is an ordinary rollout to a new revision (what
     the `restartedAt` annotation does for a Kubernetes deployment)."""

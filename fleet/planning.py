@@ -204,12 +204,17 @@ class Planning:
                 continue
             hurry(self._deployers[target])
             plan = await self._rollouts.plan(want, target, operation.id, before, terms)
-            plan = replace(plan, cost=self._prices.get(target))
+            apart = self._survey.no_namespaces(target) if _is_set_apart(want, target) else None
+            plan = replace(plan, cost=self._prices.get(target), no_namespace=apart or "")
             plans.append(plan.forgetting() if remove else plan)
         return Rollout(want, before, tuple(plans), remove)
 
 
 _AGAIN = "nothing was done; say it again, and it is planned from what is now"
+
+
+def _is_set_apart(want: ServiceSpec, target: str) -> bool:
+    return want.namespace is not None and want.replicas_on(target) > 0
 
 
 def _other_wish(name: str, now: Wanted | None, before: ServiceSpec | None) -> str:

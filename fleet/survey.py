@@ -181,6 +181,12 @@ class Survey:
         deployer = self._deployers.get(target)
         return deployer.capabilities.limits if deployer else None
 
+    def no_namespaces(self, target: str) -> str | None:
+        """Why a target cannot set replicas apart by namespace; None if it can, or if there is no
+        such target."""
+        deployer = self._deployers.get(target)
+        return deployer.capabilities.namespaces if deployer else None
+
     async def foreseen(self, want: ServiceSpec) -> MadeOf:
         """What a service would be made of if it were started now; empty where nobody can tell."""
         return await foreseen(self._deployers, want)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 from domain.arguments import parse_condition
 from domain.people import Role
 from domain.rules import ANYWHERE, COMMANDS
-from domain.services import MAX_CPUS, MAX_REPLICAS, MIN_CPUS, Gpu
+from domain.services import MAX_CPUS, MAX_REPLICAS, MIN_CPUS, Gpu, Namespace
 from domain.subjects import checked
 from ops_config.explain import nearest
 from ops_config.section import Duration, Memory, Section
@@ -58,6 +58,9 @@ class DefaultsSettings(Section):
     """How long a copy that starts may show no sign of progress before it is given up."""
     drain_timeout: Duration | None = Field(None, examples=["30s"])
     """How long running answers get to finish before a copy is stopped."""
+    namespace: Namespace | None = Field(None, examples=["team-a"])
+    """Where copies are set apart; default: each target's own. Targets of a kind that has no
+    namespaces pass it over, and plans say so."""
 
     @field_validator("settings", mode="before")
     @classmethod
@@ -84,9 +87,10 @@ class RuleSettings(Section):
         (), examples=[["replicas<=4", "source=hf://org/*"]]
     )
     """What has to hold for the service as it would be, however it was asked for: `service`,
-    `source`, `engine`, `gpu`, `context`, `replicas`, `cpus`, `memory` (`8g`), `startup_budget`,
-    `drain_timeout` (seconds) or `setting.KEY`, then `<=`, `>=` or `=`, then a number or a word in
-    which `*` stands for anything."""
+    `source`, `engine`, `gpu`, `context`, `replicas`, `cpus`, `memory` (`8g`), `namespace`,
+    `startup_budget`, `drain_timeout` (seconds) or `setting.KEY`, then `<=`, `>=` or `=`, then a
+    number or a word in which `*` stands for anything. What `namespace` allows has to allow the one
+    that a service is moved out of, too."""
 
 
 class RoleSettings(Section):

@@ -108,6 +108,7 @@ def _defaults(said: DefaultsSettings) -> Defaults:
         tuple(sorted(said.settings.items())),
         said.startup_budget,
         said.drain_timeout,
+        said.namespace,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from commands.replies import Block, Table, Verbatim, html, plain
 from domain.operations import Operation, State
+from domain.people import has_account
 
 Content = dict[str, Any]
 
@@ -34,14 +35,15 @@ def told(
     by default notifies nobody.
     """
     blocks = [_prefixed(block, prefix) for block in blocks]
+    people = [each for each in mention if has_account(each)]
     rest = "; the whole text is in the thread of this message" if state.ended else ""
     whole = plain(blocks)
     text = _shortened(whole, rest)
     rich = html(blocks) if text == whole else ""
     content: Content = {
-        "msgtype": "m.text" if mention else "m.notice",
+        "msgtype": "m.text" if people else "m.notice",
         "body": text,
-        "m.mentions": {"user_ids": list(mention)} if mention else {},
+        "m.mentions": {"user_ids": people} if people else {},
         OPERATION: {"id": operation.id, "event": operation.origin, "state": str(state)},
     }
     if rich and rich != html((Verbatim(text),)) and _weight(rich) <= LIMIT:  # it says more
@@ -49,6 +51,16 @@ def told(
     if operation.origin.startswith("$") and not operation.quiet:
         content["m.relates_to"] = _relation(operation)
     return content
+
+
+def attributed(blocks: Sequence[Block], operation: Operation) -> Sequence[Block]:
+    """What is said of an operation, with who asked for it where there is no message to reply to."""
+    if has_account(operation.sender) or operation.own or not blocks:
+        return blocks
+    first, *rest = blocks
+    if isinstance(first, str):
+        return [f"{operation.sender}: {first}", *rest]
+    return [f"{operation.sender}: `{operation.text[:100]}`", *blocks]
 
 
 def overflow(blocks: Sequence[Block], prefix: str) -> str | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.matrix.crypto.encoding import mapping
+from domain.people import has_account
 
 Event = Mapping[str, Any]
 """An event as the client-server API delivers it."""
@@ -55,7 +56,7 @@ def read(event: Event, room: str, me: str) -> Message | None:
     body = text_of(body) or ""
     if "m.in_reply_to" in relation:
         body = without_fallback(body)
-    event_id, sender = text_of(event.get("event_id")), text_of(event.get("sender"))
+    event_id, sender = text_of(event.get("event_id")), sender_of(event)
     at = said_at(event)
     if at is None or event_id is None or sender is None:
         return None
@@ -91,6 +92,13 @@ def text_of(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return value.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def sender_of(event: Event) -> str | None:
+    """The Matrix id that an event is of. Nothing else is anybody: a homeserver that sends
+    `webhook:ci`, or a name of the bot's own, speaks for none of them."""
+    sender = text_of(event.get("sender"))
+    return sender if sender is not None and has_account(sender) else None
 
 
 def without_fallback(body: str) -> str:

@@ -51,7 +51,9 @@ class DockerDeployer:
     engine keeps it up, also while the bot is away, and that is how the next bot knows it.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        namespaces="all containers of a Docker engine are in one place"
+    )
 
     def __init__(
         self, name: str, api: Api, starting: Starting, readiness: Readiness, clock: Clock

@@ -46,7 +46,8 @@ class ProcessDeployer:
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        limits="processes there take what they need of the machine"
+        limits="processes there take what they need of the machine",
+        namespaces="all processes of a machine are in one place",
     )
 
     def __init__(self, name: str, home: Path, models: Models, threads: int, tools: Tools) -> None:

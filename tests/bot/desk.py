@@ -13,6 +13,7 @@ from bot.intake import Around, Intake
 from bot.matrix.inbound import Message
 from bot.matrix.outbox import Outbox
 from bot.matrix.session import Reading
+from bot.submissions import Submission
 from bot.telemetry import Telemetry
 from bot.voice import Voice
 from bot.worker import Worker
@@ -22,7 +23,7 @@ from commands.verb import AnyVerb, Deps
 from commands.verbs import all_verbs
 from domain.access import Environment, Policy
 from domain.operations import Operation, State, operation_id
-from domain.people import Role
+from domain.people import Actor, Role
 from domain.subjects import Subjects
 from fleet.decisions import Decisions
 from fleet.store.positions import Position
@@ -123,6 +124,16 @@ class Desk:
         message = self.message(body, sender, age, room)
         await self.intake.file(Reading(f"s{self._count}", (message,)))
         return operation_id(message.event_id)
+
+    async def submits(self, actor: str, text: str, delivery: str = "", **more: Any) -> Operation:
+        """A webhook or a schedule asks for something, as its receiver has it."""
+        self._count += 1
+        kind, _, name = actor.partition(":")
+        made: Any = kind
+        delivery = delivery or f"delivery {self._count}"
+        at = self.world.clock.now() - timedelta(seconds=more.get("age", 0))
+        room = more.get("room", ROOM)
+        return await self.intake.submit(Submission(Actor(made, name), delivery, room, text, at))
 
     async def operation(self, name: str) -> Operation:
         async with self.world.store.transaction() as tx:

@@ -100,3 +100,8 @@ def test_names_no_database_can_keep_are_mended():
     (reaction,) = reactions([odd], ROOM, ME)
     assert (reaction.event_id, reaction.to, reaction.key) == ("$?", "$?", "?")
     assert redactions([taken_away("$\ud800")], ROOM, ME) == [Redaction(ROOM, "$?")]
+
+
+@pytest.mark.parametrize("sender", ["webhook:ci", "keeper", "", None])
+def test_nobody_but_somebody_with_an_account_reacts(sender):
+    assert reactions([reacted(sender=sender)], ROOM, ME) == []

@@ -59,6 +59,10 @@ def test_a_reply_may_be_about_a_picture_unless_a_client_names_it_for_a_thread():
     "ignored",
     [
         {**SAID, "sender": ME},
+        {**SAID, "sender": "webhook:ci"},
+        {**SAID, "sender": "schedule:nightly"},
+        {**SAID, "sender": "keeper"},
+        {**SAID, "sender": "expiry"},
         {**SAID, "type": "m.reaction"},
         {**SAID, "type": "m.room.encrypted"},
         {**SAID, "content": {}},

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bot.matrix.live_reply import PATIENCE
-from domain.operations import State, operation_id
+from domain.operations import KEEPER, State, operation_id
+from fleet.errands import errand
 from tests.fleet.world import until
 
 from . import desk as desk_module
@@ -91,7 +92,11 @@ async def test_somebody_elses_lock_is_taken_only_in_the_open(desk, world, tiny):
 async def test_the_keeper_repairs_what_is_locked(desk, world, tiny):
     await desk.says("!lock all")
     await hand_over(world)
-    assert "tiny needed no repair" in await desk.says("!repair tiny")
+    async with world.store.transaction() as tx:
+        wanted = await tx.services.get("tiny")
+    await desk.intake.file_own(made := errand(KEEPER, "repair", wanted, world.clock.now()))
+    assert (await desk.ends(made.id)).summary == "✓ tiny needed no repair"
+    assert f"all of prod is locked by {BOB}" in await desk.says("!repair tiny")
 
 
 @pytest.mark.parametrize(

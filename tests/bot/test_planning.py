@@ -121,3 +121,65 @@ async def test_what_it_costs_is_told_where_it_is_known(desk, world, tiny):
     assert "Cost: +0.80 EUR/h (2 replicas more), 1.20 EUR/h in all" in told
     await desk.says(f"!apply {operation_id('$3')}")
     assert len(await world.running()) == 3
+
+
+@pytest.fixture
+def apartless(world):
+    """A target of a kind that has no namespaces."""
+    world.deployers["a"].capabilities = Capabilities(namespaces="it is all one place")
+
+
+async def test_a_namespace_is_refused_where_there_are_none_before_anything_happens(
+    desk, world, tiny, apartless
+):
+    before, running = await world.wanted(), await world.running()
+    for plan in ("", " --plan"):
+        told = await desk.says(f"!deploy tiny --namespace team-a{plan}")
+        assert "a has no namespaces: it is all one place" in told
+        assert "Leave --namespace out, or choose another target" in told
+    assert (await world.wanted(), await world.running()) == (before, running)
+    assert (await desk.says("!deploy new tiny://ops --namespace team-a")).startswith("✗")
+    assert await world.wanted("new") is None
+    assert "already is like that" in await desk.says("!deploy tiny --namespace none")
+
+
+async def test_a_kind_that_says_nothing_of_namespaces_has_none(desk, world, tiny):
+    world.deployers["a"].capabilities = Capabilities()
+    told = await desk.says("!deploy tiny --namespace team-a")
+    assert "a has no namespaces: its kind does not know them" in told
+
+
+async def test_a_namespace_of_the_environment_is_passed_over_and_the_plan_alone_says_so(
+    desk, world, apartless
+):
+    prod = replace(desk_module.PROD, defaults=Defaults(namespace="team-a"))
+    desk.policy = replace(desk_module.POLICY, rooms={ROOM: prod})
+    desk.open()
+    note = "Namespace team-a is passed over on a: it is all one place."
+    assert (await desk.says("!deploy tiny tiny://ops --plan")).count(note) == 1
+    for command in ("!deploy tiny tiny://ops", "!scale tiny 2", "!restart tiny", "!status tiny"):
+        told = await desk.says(command)
+        assert "✓" in told
+        assert "passed over" not in told
+    assert (await world.wanted()).namespace == "team-a"
+    assert "passed over" not in await desk.says("!stop tiny --plan")
+
+
+async def test_a_namespace_is_told_wherever_it_is_set(desk, world, tiny):
+    assert "amespace" not in await desk.says("!status tiny")
+    plan = await desk.says("!deploy tiny --namespace team-a --plan")
+    assert "namespace: `none` → `team-a`" in plan
+    assert "passed over" not in plan
+    assert "✓ tiny is live" in await desk.says("!deploy tiny --namespace team-a")
+    assert {each.namespace for each in (await world.seen()).replicas} == {"team-a"}
+    told = await desk.says("!status tiny")
+    assert "· namespace `team-a`" in told
+    assert "target  namespace  phase" in told
+    assert "namespace: `none` → `team-a`" in await desk.says("!diff tiny 1")
+    assert "namespace: none → team-a" in await desk.says("!history tiny")
+    assert "New: tiny://ops on a" in (
+        new := await desk.says("!deploy new tiny://ops --namespace team-a --plan")
+    )
+    assert "namespace: `none` → `team-a`" in new
+    await desk.says("!rollback tiny 1")
+    assert {each.namespace for each in (await world.seen()).replicas} == {None}

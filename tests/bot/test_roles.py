@@ -318,3 +318,33 @@ async def test_what_acts_elsewhere_is_cancelled_by_operators_of_there(desk, room
 async def test_help_about_a_command_says_whether_it_is_for_the_asker(desk, rooms):
     assert "You may not say it in this room." in await desk.says("!help deploy", sender=SUE)
     assert "You may not" not in await desk.says("!help scale", sender=SUE)
+
+
+async def test_a_team_changes_what_is_in_its_namespaces_and_takes_nothing_from_others(
+    desk, world, rooms
+):
+    rule = Rule(
+        ("deploy", "scale", "rollback"),
+        when=(parse_condition("namespace=team-a*"),),
+        origin="roles.team.may.0",
+    )
+    desk.policy = replace(POLICY, named=(NamedRole("team", Subjects((SUE,)), (rule,)),))
+    await desk.restart()
+    deploy = "!deploy mine tiny://ops --namespace"
+    assert "namespace would be none" in await desk.says("!deploy mine tiny://ops", sender=SUE)
+    assert "namespace would be team-b" in await desk.says(f"{deploy} team-b", sender=SUE)
+    assert "✓ mine is live" in await desk.says(f"{deploy} team-a1", sender=SUE)
+    assert "✓ mine is live" in await desk.says("!deploy mine --namespace team-a2", sender=SUE)
+    assert "namespace would be none" in await desk.says("!deploy mine --namespace none", sender=SUE)
+
+    await desk.says("!deploy theirs tiny://ops --namespace team-a")
+    await desk.says("!deploy theirs --namespace team-b")
+    before = await world.wanted("theirs")
+    taking = "!deploy theirs --namespace team-a"
+    for command in (taking, "!rollback theirs 1"):
+        told = await desk.says(command, sender=SUE)
+        assert "while namespace=team-a*; namespace is team-b now" in told, command
+        assert "That is `roles.team.may.0` in the configuration" in told
+    assert "namespace is team-b now" in await desk.says(f"!can {taking[1:]}", sender=SUE)
+    assert "namespace would be team-b" in await desk.says("!scale theirs 3", sender=SUE)
+    assert await world.wanted("theirs") == before

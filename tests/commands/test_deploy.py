@@ -1,9 +1,12 @@
 """What a `deploy` amounts to on top of what there was. Pure."""
 
+from dataclasses import replace
+
 import pytest
 
 from commands.deploy import Deploy, spec
 from domain.access import Environment
+from domain.defaults import Defaults
 from domain.errors import UsageError
 from domain.services import Placement, ServiceSpec
 from domain.sources import Source
@@ -52,6 +55,8 @@ def test_a_new_service_goes_where_it_was_said_or_to_the_rooms_own_target(request
         (Deploy("tiny", cpu=0.5), {"cpus": 0.5}),
         (Deploy("tiny", memory=2**33), {"memory": 2**33}),
         (Deploy("tiny", cpu=0.0, memory=0), {}),
+        (Deploy("tiny", namespace="team-a"), {"namespace": "team-a"}),
+        (Deploy("tiny", namespace=""), {}),
         (Deploy("tiny", replicas=5), {"placements": on(us=5)}),
         (Deploy("tiny", target=(("eu", None),)), {"placements": on(eu=2)}),
         (Deploy("tiny", target=(("eu", 1), ("us", None))), {"placements": on(eu=1, us=1)}),
@@ -94,6 +99,21 @@ def test_a_limit_stays_until_it_is_taken_away():
     assert spec(Deploy("tiny", cpu=0.0), limited, PROD) == RUNNING.model_copy(
         update={"memory": 2**33}
     )
+
+
+def test_a_namespace_stays_until_another_is_said():
+    apart = RUNNING.model_copy(update={"namespace": "team-a"})
+    assert spec(Deploy("tiny", ctx=1024), apart, PROD).namespace == "team-a"
+    assert spec(Deploy("tiny", namespace="team-b"), apart, PROD).namespace == "team-b"
+    assert spec(Deploy("tiny", namespace=""), apart, PROD) == RUNNING
+
+
+def test_an_environments_namespace_is_for_new_services_of_which_nothing_else_is_said():
+    place = replace(PROD, defaults=Defaults(namespace="team-a"))
+    assert spec(Deploy("tiny", OPS), None, place).namespace == "team-a"
+    assert spec(Deploy("tiny", OPS, namespace="team-b"), None, place).namespace == "team-b"
+    assert spec(Deploy("tiny", OPS, namespace=""), None, place).namespace is None
+    assert spec(Deploy("tiny", ctx=1024), RUNNING, place).namespace is None
 
 
 def test_a_project_brings_its_own_engine_until_the_source_is_another():

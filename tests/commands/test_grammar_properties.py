@@ -51,6 +51,7 @@ SAMPLES = {
     "7d": "7d",
     "8h": "8h",
     "8g": "8g",
+    "NAMESPACE": "team-a",
     "DURATION": "2h",
     "30d": "30d",
     "EVENT": "$1",

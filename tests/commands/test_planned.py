@@ -48,6 +48,7 @@ def test_whether_somebody_serves_is_read_off_the_steps(steps, alive, told):
         ({"gpu": 2}, ["gpu: `auto` → `2`"]),
         ({"cpus": 2.5}, ["cpus: `no limit` → `2.5`"]),
         ({"memory": 2**33}, ["memory: `no limit` → `8 GiB`"]),
+        ({"namespace": "team-a"}, ["namespace: `none` → `team-a`"]),
         (
             {"placements": (Placement(target="b", replicas=2),)},
             ["replicas on a: `1` → `0`", "replicas on b: `0` → `2`"],

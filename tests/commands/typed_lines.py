@@ -7,7 +7,7 @@ from typing import Any
 import click
 from hypothesis import strategies as st
 
-from commands import key_words, limits, model_words, words
+from commands import key_words, limits, model_words, namespaces, words
 from commands.verb import AnyVerb
 from domain.quotas import BILLION, Per, Quota, Unit
 from domain.services import MAX_REPLICAS
@@ -113,6 +113,8 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from(
                 [("none", 0), ("8g", 2**33), ("512M", 2**29), ("8 GiB", 2**33), ("1.5g", 3 * 2**29)]
             )
+        case namespaces.NamespaceWord():
+            return st.sampled_from([("none", ""), ("team-a", "team-a"), ("9", "9")])
         case model_words.EventWord():
             return st.sampled_from([("$1", "$1"), ("$aB_c-d:x.org", "$aB_c-d:x.org")])
         case model_words.ModelsWord():

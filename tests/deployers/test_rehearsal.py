@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from deployers.rehearsal import Memory, Role
+from deployers.rehearsal_memory import Memory, Role
 from deployers.rehearsal_scripts import choose, scenes
 from domain.errors import Unhealthy
 from domain.progress import Progress
@@ -102,7 +103,24 @@ def test_what_is_written_is_what_is_recalled_even_within_one_tick_of_the_clock(t
         role = Role(Phase.STARTING, f"op{number % 10}", at)
         memory.note(replica, role)
         assert memory.recall("tiny") == {replica: role}
+    apart = Role(Phase.STARTING, "op1", at, namespace="team-a")
+    memory.note(replica, apart)
+    assert memory.recall("tiny") == {replica: apart}
     memory.note(replica, None)
     assert memory.recall("tiny") == {}
     memory.forget("tiny")
     assert memory.recall("tiny") == {}
+
+
+async def test_what_an_older_release_pretended_to_run_is_in_the_targets_own_namespace(
+    tmp_path: Path,
+):
+    stage = Stage("rehearsal", tmp_path)
+    before = await bring(stage.open(), stage.good(1))
+    (file,) = tmp_path.rglob("tiny.json")
+    kept = json.loads(file.read_text())
+    for fields in kept.values():
+        del fields["namespace"]
+    file.write_text(json.dumps(kept))
+
+    assert (await stage.open().observe("tiny")).replicas == before.replicas

@@ -68,6 +68,11 @@ SPEC = ServiceSpec(
         ("memory=8g", {"memory": 2**33}, True),
         ("memory=8g", {"memory": 2**32}, False),
         ("memory=unlimited", {}, True),
+        ("namespace=team-*", {"namespace": "team-a"}, True),
+        ("namespace=team-a", {"namespace": "team-ab"}, False),
+        ("namespace=team-*", {}, False),
+        ("namespace=none", {}, True),
+        ("namespace=none", {"namespace": "team-a"}, False),
         ("setting.threads<=4", {}, True),
         ("setting.threads<=3", {}, False),
         ("setting.threads=4", {}, True),
@@ -138,3 +143,13 @@ def test_a_star_is_every_command_that_takes_a_role_and_no_other():
 def test_a_rule_reads_as_people_would_say_it():
     assert str(RULE) == "on gpu-* while replicas<=4"
     assert str(Rule(("scale",))) == ""
+
+
+def test_a_service_is_not_taken_out_of_somebody_elses_namespace():
+    rule = Rule(("deploy",), when=(parse_condition("namespace=a-*"), parse_condition("gpu<=1")))
+    mine, theirs = (SPEC.model_copy(update={"namespace": n, "gpu": 1}) for n in ("a-1", "b-1"))
+    assert rule.lets_through(["gpu-1"], mine, None)
+    assert rule.lets_through(["gpu-1"], mine, mine.model_copy(update={"namespace": "a-2"}))
+    assert list(rule.objections(["gpu-1"], mine, theirs)) == ["namespace is b-1 now"]
+    assert list(rule.objections(["gpu-1"], theirs, mine)) == ["namespace would be b-1"]
+    assert rule.lets_through(["gpu-1"], mine, mine.model_copy(update={"gpu": 8}))

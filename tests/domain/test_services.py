@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -71,6 +73,7 @@ def test_counts_and_patience_leave_the_revision_alone(change):
         {"settings": (("threads", "2"),)},
         {"cpus": 0.5},
         {"memory": 2**33},
+        {"namespace": "team-a"},
         {"restarts": 1},
     ],
 )
@@ -95,6 +98,30 @@ def test_a_spec_survives_the_store():
         update={"source": Source("path", r"D:\Models\x.gguf"), "gpu": 2, "placements": on(a=2, b=1)}
     )
     assert ServiceSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_spec_of_an_older_release_is_in_its_targets_own_namespace():
+    """Kept before there was such a field; and its replicas go by the revision they had."""
+    kept = {k: v for k, v in TINY.model_dump(mode="json").items() if k != "namespace"}
+    read = ServiceSpec.model_validate_json(json.dumps(kept))
+    assert (read, read.namespace, read.revision) == (TINY, None, "3a608e")
+
+
+@pytest.mark.parametrize("name", ["a", "team-a", "0", "9-lives", "default", "a--b", "x" * 63])
+def test_a_dns_label_is_a_namespace(name):
+    spec = ServiceSpec(**{**TINY.model_dump(), "namespace": name})
+    assert spec.namespace == name
+    assert ServiceSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Team-a", "-a", "a-", "a.b", "a_b", "a b", "x" * 64, "a\n", "ä", "٣", "a/b", "none"],
+)
+def test_anything_else_is_no_namespace_and_it_is_said_what_would_be(name):
+    with pytest.raises(ValidationError, match="use small letters, digits and dashes") as caught:
+        ServiceSpec(**{**TINY.model_dump(), "namespace": name})
+    assert "at most 63" in str(caught.value)
 
 
 def test_a_target_is_named_once():

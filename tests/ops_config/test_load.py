@@ -192,6 +192,15 @@ def test_a_section_of_a_later_release_is_refused_in_kinder_words(section):
         ("environments/dev/defaults", {"memory": "8x"}, "`8x` is no amount of memory"),
         ("environments/dev/defaults", {"memory": "1k"}, "dev.defaults.memory: "),
         ("roles/s", rule(when=["memory<=16"]), "`16` is no amount of memory"),
+        ("roles/s", rule(when=["namespace<=a"]), "`namespace` is no number; write `namespace=...`"),
+        (
+            "environments/dev/defaults",
+            {"namespace": "Team_A"},
+            "dev.defaults.namespace: `Team_A` cannot be a namespace: use small letters",
+        ),
+        ("environments/dev/defaults", {"namespace": ""}, "dev.defaults.namespace: "),
+        ("environments/dev/defaults", {"namespace": "none"}, "dev.defaults.namespace: "),
+        ("environments/dev/defaults", {"namespace": 7}, "dev.defaults.namespace: "),
         ("targets/stage/cost_per_hour", "1.20", "`1.20` is no price; write for example `1.20 EUR`"),
         ("targets/stage/cost_per_hour", 1.2, "targets.stage: cost_per_hour: "),
         ("access/operator", "@ann:example.org", "access.operator: "),
@@ -333,9 +342,10 @@ def test_roles_of_ones_own_become_rules_that_know_where_they_stand():
 def test_an_environment_says_what_new_services_are_there():
     said = {"replicas": 2, "gpu": "none", "context": 512, "settings": {"threads": 4, "a": "b"}}
     said |= {"startup_budget": "5m", "drain_timeout": 7, "cpus": 2, "memory": "8g"}
+    said |= {"namespace": "team-a"}
     rules = policy(parse(changed("environments/dev/defaults", said)))
     assert rules.called("dev").defaults == Defaults(
-        2, "none", 512, 2.0, 2**33, (("a", "b"), ("threads", "4")), 300.0, 7.0
+        2, "none", 512, 2.0, 2**33, (("a", "b"), ("threads", "4")), 300.0, 7.0, "team-a"
     )
     assert policy(parse(GOOD)).called("dev").defaults == Defaults()
 
