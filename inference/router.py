@@ -76,6 +76,7 @@ class Router:
         route = goal.route
         rank = ranking(
             sick=self.health.sick(fit),
+            cooling=self.health.cooling.places(fit),
             near=self._near,
             route=route,
             first=route.drawn(self._rng.random()) if route and not tried else None,
@@ -106,6 +107,11 @@ class Router:
                     if not any(self._endpoints.expected(name) for name in services):
                         raise NotReady(f"{goal.asked} was stopped or removed", retry_after=30)
         return bool(self._untried(goal, tried))
+
+    def soonest(self, goal: Goal) -> float | None:
+        """Seconds after which the first of those who may be asked would like to be; None when one
+        of them does not mind now, or there is none."""
+        return self.health.cooling.soonest(self._untried(goal, ()))
 
     def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Visit:
         """The endpoint has one more to answer, for as long as the context lasts."""
