@@ -12,7 +12,7 @@ from commands.replies import Block, duration
 from commands.verb import Deps
 from domain.decisions import REQUESTER, Approval, Decision, Question, Verdict
 from domain.errors import NotApproved
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 from fleet.store.decisions import DecisionRecord
 
 ASK = "ask"
