@@ -59,7 +59,7 @@ async def _service(name: str, deps: Deps, now: datetime) -> list[Block]:
         outlook = deps.models.outlook
         if not outlook.routes and not outlook.backends():
             raise
-        known = {*deps.models.names, *await deps.fleet.survey.names()} - {name}
+        known = [each for each in deps.models.names if each != name]  # it may drain still
         raise unknown_model(name, known, what="service, backend or route") from None
     async with deps.store.transaction() as tx:
         expiry = await tx.expiries.get(name)

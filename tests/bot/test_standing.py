@@ -176,6 +176,12 @@ async def test_a_name_that_leads_nowhere_is_answered_with_the_nearest_of_all(
         )
 
 
+async def test_what_was_removed_is_not_told_to_be_meant_while_it_drains(desk, world, backends):
+    world.endpoints.admit(ReplicaId("tiny", "3fa9c1", 0), "http://127.0.0.1:9", target="a")
+    told = await desk.says("!status tiny")
+    assert told.endswith("no service, backend or route `tiny`. There is claude, studio.")
+
+
 async def test_where_there_are_only_services_nothing_else_is_spoken_of(desk, world):
     await world.change(spec())
     assert "there is no service `tinny`" in await desk.says("!status tinny")
