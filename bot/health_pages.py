@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from bot.health import Pulse, Signs, not_alive, not_ready
-from domain.errors import ConfigError
+from inference.listening import listen
 
 log = structlog.get_logger()
 
@@ -27,7 +27,6 @@ async def answering(
 ) -> AsyncIterator[None]:
     """Answer probes at host:port until the block ends, what is wrong masked. Raises ConfigError
     when that is taken. What is measured is told there, too, if somebody writes a page of it."""
-    host, _, port = address.rpartition(":")
     app = web.Application()
     app.router.add_get("/healthz", _page(pulse, not_alive, masked))
     app.router.add_get("/readyz", _page(pulse, not_ready, masked))
@@ -37,22 +36,11 @@ async def answering(
     await runner.setup()
     beat = asyncio.create_task(pulse.beat(), name="pulse")
     try:
-        await _listen(web.TCPSite(runner, host.strip("[]"), int(port)), address)
+        log.info("answering probes", at=await listen(runner, address, "monitoring.health"))
         yield
     finally:
         beat.cancel()
         await runner.cleanup()
-
-
-async def _listen(site: web.TCPSite, address: str) -> None:
-    try:
-        await site.start()
-    except OSError as error:
-        raise ConfigError(
-            f"monitoring.health: {address} cannot be listened on: {error.strerror or error}",
-            hint="stop what uses that port, or give another one",
-        ) from error
-    log.info("answering probes", at=address)
 
 
 def _page(

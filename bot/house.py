@@ -154,6 +154,7 @@ async def open_house(
             keyring=accounting.keyring,
             courier=Direct(api, discretion, clock),
             measured=telemetry.of,
+            lately=telemetry.lately,
             gallery=Gallery(api),
         )
         words, say = partial(line, prefix=matrix.prefix), partial(outbox.deliver, final=True)

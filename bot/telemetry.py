@@ -20,7 +20,7 @@ from inference.engine_metrics import EngineMetrics
 from inference.health import Health
 from inference.readings import Figures, Reading, UpstreamReading
 from inference.scraping import scrape_all
-from inference.traffic import Window
+from inference.traffic import Traffic, Window
 
 STORE_LIMIT = 2.0
 """Seconds for which the state may keep a reading waiting."""
@@ -61,10 +61,14 @@ class Telemetry:
         """How the fleet stands; empty while there is none, as when the bot stands by."""
         return await self.instruments.reading() if self.instruments else Reading()
 
+    def lately(self, name: str) -> Traffic | None:
+        """What was asked of a service or a backend in the last minute."""
+        return self._window.lately(name)
+
     async def of(self, service: str) -> Figures:
         """What was measured of one service lately."""
         engines = await self.instruments.engines(service) if self.instruments else {}
-        return Figures(self._window.lately(service), engines)
+        return Figures(self.lately(service), engines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,7 @@ class FleetInstruments:
 
     async def reading(self) -> Reading:
         """All of it, within about two seconds. What cannot be read is left out."""
-        names = sorted(self.endpoints.services())
-        seats = [each for name in names for each in self.endpoints.of(name)]
+        seats = [each for name in self.endpoints.known for each in self.endpoints.of(name)]
         engines, wanted = await asyncio.gather(self._told(seats), self._wanted())
         return Reading(
             tuple(self._upstream(each, engines.get(each.place)) for each in seats),
@@ -119,4 +122,5 @@ class FleetInstruments:
             admitted=each.admitted,
             engine=engine,
             breaker=self.health.breaker(each).state,
+            cooling=self.health.cooling.left(each) > 0,
         )

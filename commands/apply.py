@@ -18,7 +18,7 @@ from domain.errors import NotPermitted, RequestError, UnknownName
 from domain.operations import Operation
 from domain.people import Role
 from domain.progress import Report
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from commands.verb import Deps
 from domain.decisions import REQUESTER, Approval, Decision, Question, Verdict
 from domain.errors import NotApproved
 from domain.people import has_account
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 from fleet.store.decisions import DecisionRecord
 
 ASK = "ask"

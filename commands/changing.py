@@ -18,7 +18,7 @@ from domain.terms import Terms
 from fleet.fitting import DoesNotFit
 from fleet.fleet import Outcome
 from fleet.planning import Decide
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 
 class Plannable(Protocol):

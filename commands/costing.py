@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from domain.costs import Bill, bills
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 
 def costing(rollout: Rollout) -> Iterator[str]:

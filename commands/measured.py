@@ -7,8 +7,8 @@ from inference.traffic import Traffic
 
 
 def traffic(lately: Traffic) -> str:
-    """`In the last minute: 12 requests, 1 of them not answered whole (silent 1) · ...`."""
-    told = [f"In the last minute: {_requests(lately)}"]
+    """`In the last minute: 12 requests, 1 not answered whole (1 silent) · ...`."""
+    told = [f"In the last minute: {requests(lately)}"]
     if lately.first_token:
         median, most = lately.first_token
         told.append(f"first token after {_time(median)}, 95 of 100 within {_time(most)}")
@@ -17,6 +17,15 @@ def traffic(lately: Traffic) -> str:
         at = f" at {speed:.0f} tokens/s" if speed else ""
         told.append(f"{lately.completion_tokens} tokens{at}")
     return " · ".join(told)
+
+
+def requests(lately: Traffic) -> str:
+    """`12 requests, 1 not answered whole (1 silent)`."""
+    told = f"{lately.requests} {'request' if lately.requests == 1 else 'requests'}"
+    if not lately.faults:
+        return told
+    kinds = ", ".join(f"{count} {fault}" for fault, count in lately.faults)
+    return f"{told}, {sum(count for _, count in lately.faults)} not answered whole ({kinds})"
 
 
 def engine(says: EngineMetrics) -> str:
@@ -31,14 +40,6 @@ def engine(says: EngineMetrics) -> str:
 def busy(says: EngineMetrics) -> bool:
     """Whether there is anything to tell but that nobody asks."""
     return any((says.running, says.waiting, says.kv_cache_usage))
-
-
-def _requests(lately: Traffic) -> str:
-    told = f"{lately.requests} {'request' if lately.requests == 1 else 'requests'}"
-    if not lately.faults:
-        return told
-    kinds = ", ".join(f"{count} {fault}" for fault, count in lately.faults)
-    return f"{told}, {sum(count for _, count in lately.faults)} not answered whole ({kinds})"
 
 
 def _time(seconds: float) -> str:

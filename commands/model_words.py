@@ -17,6 +17,11 @@ _INSIDE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,127}")
 
 _EVENT = re.compile(r"\$[A-Za-z0-9_.:/+=-]{1,254}")
 
+_NO_NAME = (
+    "`{}` cannot be a service, backend or route: use small letters, digits and dashes, "
+    "a letter first, at most 40"
+)
+
 MOST = 4
 """Who can be asked side by side: more is nothing that one reads."""
 
@@ -33,6 +38,19 @@ class EventWord(click.ParamType[str]):
         return str(value)
 
 
+class ModelWord(click.ParamType[str]):
+    """`tiny`, `studio`, or `@chat` for a route."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take a name of each kind. No two things go by one name, so `@` is only for people."""
+        name = str(value).removeprefix("@")
+        if not _is_name(name):
+            self.fail(_NO_NAME.format(name[:60]))
+        return name
+
+
 class ModelsWord(click.ParamType[str]):
     """`tiny`, `@chat` for a route, `studio/small` for a model inside a backend; `tiny,big` for
     several."""
@@ -45,10 +63,7 @@ class ModelsWord(click.ParamType[str]):
         names = dict.fromkeys(part.removeprefix("@") for part in str(value).split(","))
         for name in names:
             if not _can_be_asked(name):
-                self.fail(
-                    f"`{name[:60]}` cannot be a service, backend or route: use small letters, "
-                    "digits and dashes, a letter first, at most 40"
-                )
+                self.fail(_NO_NAME.format(name[:60]))
         if len(names) > MOST:
             self.fail(f"{len(names)} are too many to read side by side; at most {MOST}")
         return ",".join(names)

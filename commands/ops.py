@@ -15,7 +15,7 @@ from domain.errors import NotPermitted, UnknownName
 from domain.operations import Operation
 from domain.people import Role
 from domain.progress import Report
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 SHOWN = 10
 

@@ -11,7 +11,7 @@ from domain.fit import Fit
 from domain.plans import Plan, StepKind, Strategy
 from domain.services import NO_NAMESPACE, ServiceSpec
 from fleet.gaps import gap
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 GOOD_FOR = 900.0
 """Seconds for which a plan that was asked for can be applied."""

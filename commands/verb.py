@@ -27,6 +27,7 @@ from fleet.store.database import Store
 from inference.asking import Models
 from inference.keyring import Keyring
 from inference.readings import Figures, unmeasured
+from inference.traffic import Traffic, nothing
 
 
 class Voice(Protocol):
@@ -61,6 +62,8 @@ class Deps:
     courier: Courier = field(default_factory=NoCourier)
     measured: Callable[[str], Awaitable[Figures]] = unmeasured
     """What was measured of a service lately."""
+    lately: Callable[[str], Traffic | None] = nothing
+    """What was asked of a service or a backend in the last minute."""
     gallery: Gallery = field(default_factory=NoGallery)
 
 

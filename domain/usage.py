@@ -23,7 +23,8 @@ class Fault(StrEnum):
     FAILED = "failed"
     """The backend answered with a 5xx, or with what is no answer."""
     BUSY = "busy"
-    """429 from every backend that could be asked, or nobody ready in time."""
+    """429, or 503 with when to ask again, from every backend that could be asked, or nobody ready
+    in time."""
     CUT_OFF = "cut off"
     """After words had come: nobody else may go on with them."""
     GONE = "gone"

@@ -11,7 +11,7 @@ from domain.clock import Clock
 from domain.decisions import Decision, Question, Verdict, Vote, decided
 from domain.errors import NotApproved
 from domain.operations import Operation
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 from fleet.store.database import Store, Transaction
 from fleet.store.decisions import DecisionRecord
 

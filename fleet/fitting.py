@@ -8,7 +8,7 @@ from domain.plans import Strategy
 from domain.services import ServiceSpec
 from domain.terms import Terms
 from fleet.gaps import gap
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 
 class DoesNotFit(Refused):

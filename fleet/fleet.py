@@ -34,7 +34,8 @@ from fleet.course import Course
 from fleet.decisions import Asking, another_plan
 from fleet.planning import Decide, Planning
 from fleet.resolving import resolved
-from fleet.rollouts import Rollout, Rollouts
+from fleet.rollout import Rollout
+from fleet.rollouts import Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from fleet.survey import Survey

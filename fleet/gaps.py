@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.plans import StepKind
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from domain.services import ServiceSpec
 from domain.terms import Terms
 from fleet.fitting import Interrupts, refuse_unfit, surprises
 from fleet.looking import hurry
-from fleet.rollouts import Rollout, Rollouts
+from fleet.rollout import Rollout
+from fleet.rollouts import Rollouts
 from fleet.store.database import Store
 from fleet.store.services import Wanted
 from fleet.survey import Survey

@@ -18,6 +18,7 @@ from inference.gateway.problems import GONE, problem
 from inference.gateway.relay import Relay
 from inference.gateway.tally import Caller, Listener, Tally
 from inference.goals import Goal
+from inference.outlook import Outlook
 from inference.pace import Pace
 from inference.sse import EventParser
 from inference.wire import DONE, Chunk, Tokens, read_chunk
@@ -63,6 +64,11 @@ class Models:
     def names(self) -> tuple[str, ...]:
         """Services, ready or not, backends and routes."""
         return self._relay.router.names
+
+    @property
+    def outlook(self) -> Outlook:
+        """How those who can be asked stand."""
+        return self._relay.router.outlook
 
     async def ask(
         self,

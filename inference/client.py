@@ -112,6 +112,10 @@ class Broken(TargetError):
         self.said = said
 
 
+class NoList(Unreachable):
+    """Who answers there is no model server, or not at that URL."""
+
+
 def open_session() -> aiohttp.ClientSession:
     """A session for every model server there is; the caller closes it.
 
@@ -160,7 +164,8 @@ async def stream_chat(
 async def list_models(
     session: aiohttp.ClientSession, url: str, timeouts: Timeouts
 ) -> frozenset[str]:
-    """Every name the server at `url` serves a model under. Raises Unreachable or Refused."""
+    """Every name the server at `url` serves a model under. Raises Unreachable or Refused; NoList
+    where somebody answers, and with something else."""
     with _in_words():
         async with (
             asyncio.timeout(timeouts.first_byte),
@@ -169,7 +174,10 @@ async def list_models(
             body = await _whole(response)
             if response.status != 200:
                 raise rejection(response.status, body)
-            return Listing.model_validate_json(body).names
+            try:
+                return Listing.model_validate_json(body).names
+            except ValueError as error:
+                raise NoList("what it has at `/v1/models` is no list of models") from error
 
 
 async def _chunks(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from domain.backends import Backend, Manner
 from domain.errors import Unreachable
 from domain.replicas import ReplicaId
+from inference.expecting import Expecting, Names
 
 Place = tuple[str, ReplicaId]
 """A target and a replica on it."""
@@ -67,47 +68,35 @@ class Endpoints:
     def __init__(self) -> None:
         self._tables: dict[str, dict[Place, _Seat]] = {}
         """Service -> its seats: what is asked of one does not depend on how many there are."""
-        self._expected: dict[str, int] = {}
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._foreign: set[str] = set()
+        self._expecting = Expecting()
+        self._backends: dict[str, Backend] = {}
         self._taken: set[str] = set()
 
     def expect(self, service: str, replicas: int) -> None:
         """Know that a service should have so many replicas, though none may be ready yet."""
-        self._expected[service] = replicas
+        self._expecting.expect(service, replicas)
 
     def forget(self, service: str) -> None:
         """A service is no more. Whoever waits for it goes on at once."""
-        self._expected.pop(service, None)
-        self._wake(service)
+        self._expecting.forget(service)
 
     def expected(self, service: str) -> int | None:
         """How many replicas a service should have; None for one that is not known."""
         there = self._tables.get(service)
-        return self._expected.get(service, len(there) if there else None)
+        return self._expecting.services.get(service, len(there) if there else None)
 
     @property
     def known(self) -> Collection[str]:
         """Every service that should run or does, ready or not, and every backend, by name."""
-        return _Known(self._expected, self._tables)
+        return Names(self._expecting.services, self._tables)
 
     async def admission(self, services: Collection[str]) -> None:
         """Wait until a replica of one of the services is admitted, or one of them is forgotten."""
-        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        for service in services:
-            self._waiting.setdefault(service, set()).add(news)
-        try:
-            await news
-        finally:
-            for service in services:
-                waiting = self._waiting.get(service, set())
-                waiting.discard(news)
-                if not waiting:
-                    self._waiting.pop(service, None)
+        await self._expecting.news(services)
 
     def waiting(self, service: str) -> int:
         """How many wait for a replica of a service."""
-        return len(self._waiting.get(service, ()))
+        return self._expecting.waiting(service)
 
     def take(self, names: Collection[str]) -> None:
         """Keep names for routes: no service may go by them."""
@@ -115,12 +104,12 @@ class Endpoints:
 
     def taken(self, name: str) -> bool:
         """Whether a name is that of a route or of a backend that is not ours to run."""
-        return name in self._taken or name in self._foreign
+        return name in self._taken or name in self._backends
 
     def admit_backend(self, backend: Backend) -> None:
         """Let requests reach a server that is not ours to run."""
         self.expect(backend.name, 1)
-        self._foreign.add(backend.name)
+        self._backends[backend.name] = backend
         replica = ReplicaId(backend.name, FOREIGN, 0)
         self.admit(replica, backend.url, capacity=backend.capacity, manner=backend.manner)
 
@@ -150,7 +139,7 @@ class Endpoints:
             if seat is not None:
                 seat.keep()
             seats[place] = _Seat(url, capacity, manner)
-        self._wake(replica.service)
+        self._expecting.tell(replica.service)
 
     async def drain(self, replica: ReplicaId, timeout: float, *, target: str = "") -> int:
         """Send a replica nothing new, wait until it is idle, then remove it.
@@ -191,9 +180,14 @@ class Endpoints:
         seat = self._seat(target, replica)
         return seat.seen_as((target, replica)) if seat is not None and seat.url == url else None
 
+    @property
+    def backends(self) -> Mapping[str, Backend]:
+        """Those that are not ours to run, by name, as they were configured."""
+        return self._backends
+
     def foreign(self) -> Iterator[Endpoint]:
-        """Those that are not ours to run."""
-        for name in self._foreign:
+        """Their endpoints."""
+        for name in self._backends:
             yield from self.of(name)
 
     def in_flight(self, service: str) -> dict[Place, int]:
@@ -216,29 +210,8 @@ class Endpoints:
         """
         return Lease(self._seat(target, replica), replica)
 
-    def _wake(self, service: str) -> None:
-        for news in self._waiting.get(service, ()):
-            if not news.done():
-                news.set_result(None)
-
     def _seat(self, target: str, replica: ReplicaId) -> _Seat | None:
         return self._tables.get(replica.service, {}).get((target, replica))
-
-
-class _Known(Collection[str]):
-    """Names in either of two tables, in order; asking for one of them costs no more for many."""
-
-    def __init__(self, *tables: Mapping[str, object]) -> None:
-        self._tables = tables
-
-    def __contains__(self, name: object) -> bool:
-        return any(name in table for table in self._tables)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted({name for table in self._tables for name in table}))
-
-    def __len__(self) -> int:
-        return len({name for table in self._tables for name in table})
 
 
 class Lease:

@@ -8,6 +8,7 @@ import structlog
 
 from domain.breaker import Breaker, State
 from domain.clock import Clock
+from inference.cooling import Cooling
 from inference.endpoints import Endpoint, Endpoints, Incarnation, Place
 from inference.patience import Patience
 
@@ -26,6 +27,8 @@ class Health:
         self._clock = clock
         self._breakers: dict[Incarnation, Breaker] = {}
         self._waiters: dict[Incarnation, set[Waiter]] = {}
+        self.cooling = Cooling(clock)
+        """Those that are well, but asked to be left alone for a while."""
 
     def breaker(self, endpoint: Endpoint) -> Breaker:
         """How an endpoint has answered lately."""

@@ -9,7 +9,7 @@ import aiohttp
 from domain.backends import Tier
 from domain.clock import Clock
 from domain.errors import OpsError, Refused
-from inference.client import Timeouts, list_models
+from inference.client import NoList, Timeouts, list_models
 from inference.endpoints import Endpoint, Endpoints, Incarnation
 from inference.health import Health
 
@@ -82,6 +82,10 @@ class Probing:
             await list_models(self._session, endpoint.url, PATIENCE)
         except Refused:
             pass  # it does not take us without a key, or has no such page: it answers
+        except NoList as error:
+            why = f"{error.summary}; is its URL right?"
+            self._health.failed(endpoint, why, certain=True)
+            return
         except OpsError as error:
             self._health.failed(endpoint, f"no sign of life: {error.summary}", certain=True)
             return

@@ -29,6 +29,8 @@ class UpstreamReading:
     """None where it has none."""
     engine: EngineMetrics | None = None
     """None where it does not tell."""
+    cooling: bool = False
+    """Whether it asked to be left alone for a while."""
 
 
 @dataclass(frozen=True, slots=True)

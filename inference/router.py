@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -13,8 +13,9 @@ from domain.routes import Route
 from inference.endpoints import Endpoint, Endpoints, Incarnation
 from inference.goals import Goal, goal, unknown_model
 from inference.health import Health, Others
+from inference.outlook import Outlook
 from inference.patience import Patience
-from inference.routing import order, ranking
+from inference.routing import Rank, order, ranking
 
 HELD_AT_MOST = 256
 """Requests that may wait for one service to get ready."""
@@ -74,13 +75,20 @@ class Router:
         if len(fit) < 2:
             return fit[0] if fit else None
         route = goal.route
-        rank = ranking(
-            sick=self.health.sick(fit),
-            near=self._near,
-            route=route,
-            first=route.drawn(self._rng.random()) if route and not tried else None,
-        )
+        first = route.drawn(self._rng.random()) if route and not tried else None
+        rank = self._rank(fit, route, first)
         return order(fit, exclude=(), rng=self._rng, rank=rank, affinity=affinity)[0]
+
+    @property
+    def outlook(self) -> Outlook:
+        """How those who can be asked stand."""
+        return Outlook(self._endpoints, self.health, self.routes, self.in_order)
+
+    def in_order(self, goal: Goal) -> list[Endpoint]:
+        """Everybody who may be asked now, best first: as `choose` would, lots aside."""
+        fit = self._untried(goal, ())
+        rank = self._rank(fit, goal.route, None)
+        return sorted(fit, key=lambda endpoint: (rank(endpoint), endpoint.load))
 
     async def ready(self, goal: Goal, tried: Collection[Incarnation]) -> bool:
         """Wait until there is somebody to choose, for as long as requests are held.
@@ -107,10 +115,26 @@ class Router:
                         raise NotReady(f"{goal.asked} was stopped or removed", retry_after=30)
         return bool(self._untried(goal, tried))
 
+    def soonest(self, goal: Goal) -> float | None:
+        """Seconds after which the first of those who may be asked would like to be; None when one
+        of them does not mind now, or there is none."""
+        return self.health.cooling.soonest(self._untried(goal, ()))
+
     def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Visit:
         """The endpoint has one more to answer, for as long as the context lasts."""
         others = partial(self._untried, goal, (endpoint.incarnation,))
         return Visit(self._endpoints, self.health, endpoint, patience, others)
+
+    def _rank(
+        self, fit: Collection[Endpoint], route: Route | None, first: str | None
+    ) -> Callable[[Endpoint], Rank]:
+        return ranking(
+            sick=self.health.sick(fit),
+            cooling=self.health.cooling.places(fit),
+            near=self._near,
+            route=route,
+            first=first,
+        )
 
     def _untried(self, goal: Goal, tried: Collection[Incarnation]) -> list[Endpoint]:
         return [

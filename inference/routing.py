@@ -48,18 +48,19 @@ def order(
 def ranking(
     *,
     sick: Collection[Place] = (),
+    cooling: Collection[Place] = (),
     near: Collection[str] = (),
     route: Route | None = None,
     first: str | None = None,
 ) -> Callable[[Endpoint], Rank]:
     """What goes before how busy an endpoint is: the lower ranks are asked first.
 
-    Those that do not answer just now come last, whatever else is to be said of them. Whoever the
-    lot fell on is `first`; members of a route that have a weight are otherwise left for last. A
-    route that is as listed is followed in that order. Otherwise those with room go before those
-    that are full, targets that are `near` before others, and cards before processors before what
-    is not ours. What is paid for by the token is not asked because others are full, only when they
-    do not answer.
+    Those that do not answer just now come last, whatever else is to be said of them, and before
+    them those that asked to be left alone for a while. Whoever the lot fell on is `first`; members
+    of a route that have a weight are otherwise left for last. A route that is as listed is followed
+    in that order. Otherwise those with room go before those that are full, targets that are `near`
+    before others, and cards before processors before what is not ours. What is paid for by the
+    token is not asked because others are full, only when they do not answer, or not now.
     """
     names = route.names if route else ()
     places = {name: number for number, name in enumerate(names)}
@@ -71,6 +72,7 @@ def ranking(
         place = places.get(name, 0)
         return (
             endpoint.place in sick,
+            endpoint.place in cooling,
             first is not None and name != first,
             name in weighted,
             place if as_listed else tier is Tier.CLOUD,

@@ -93,6 +93,11 @@ class Window:
         self._seconds = kept
 
 
+def nothing(service: str) -> Traffic | None:
+    """Where nothing is measured."""
+    return None
+
+
 def _summed_up(seconds: Sequence[_Second]) -> Traffic:
     faults = sum((each.faults for each in seconds), Counter[Fault]())
     firsts = sorted(first for each in seconds for first in each.first_tokens)

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import nio
 from pydantic import SecretStr
 
 from bot.discretion import Discretion
-from bot.matrix.answers import NotThere
+from bot.matrix.certainty import Certainty
 from bot.matrix.content import transaction_id
 from bot.matrix.crypto.keyring import DeviceStore, Keyring, KeyStore, WholeSyncs
 from bot.matrix.crypto.senders import Senders
@@ -37,7 +36,6 @@ from bot.matrix.news import (
     news,
     page,
 )
-from domain.errors import Unreachable
 
 SYNC_TIMEOUT = 30_000
 """Milliseconds the homeserver may hold an answer back when nothing happens."""
@@ -48,10 +46,6 @@ _VIA = ("via", "server_name")
 
 UPLOAD_TIMEOUT = 300.0
 """Seconds one file may take."""
-
-SURE_FOR = 0.05
-"""Seconds for which a room that was found unencrypted, by asking or by a sync, is believed so: no
-longer than a message may be on its way anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +80,7 @@ class MatrixApi:
         self.senders = Senders(self._client, self.request)
         self.user_id = user_id
         self._filter = ""
-        self._sure_until: dict[str, float] = {}
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._synced_at = -SURE_FOR
-        self._all_known = False
-        """True once every room we are in was seen."""
+        self._certainty = Certainty(self._client, self.line)
 
     @property
     def client(self) -> nio.AsyncClient:
@@ -137,12 +127,13 @@ class MatrixApi:
                 full_state=everything or None,
             )
         )
-        self._synced_at = time.monotonic()
+        self._certainty.synced()
         self.senders.changed({*answer.device_list.changed, *answer.device_list.left})
         brought = news(answer, self.user_id, self.name, encrypted)
         for room in brought.left:
             self._client.rooms.pop(room, None)
-        self._all_known = self._all_known or everything
+        if everything:
+            self._certainty.all_known()
         return brought
 
     async def fetch_keys(self, since: str | None) -> None:
@@ -200,8 +191,8 @@ class MatrixApi:
         Raises RateLimited, TooLarge, LoggedOut, Refused (a clear no) or Unreachable.
         """
         content = discreet(content, self._discretion)
-        async with self._asking[room]:
-            await self._be_sure(room)
+        async with self._certainty.turn(room):
+            await self._certainty.make_sure(room)
         kind, said = "m.room.message", marked(content, transaction)
         if self.encrypted(room):
             await self.keyring.share(room)
@@ -277,34 +268,12 @@ class MatrixApi:
 
     async def is_encrypted(self, room: str) -> bool:
         """Whether the room is encrypted, asked now. Raises Unreachable when that cannot be told."""
-        await self._be_sure(room)
+        await self._certainty.make_sure(room)
         return self.encrypted(room)
 
     def encrypted(self, room: str) -> bool:
         """Whether the room is known to be encrypted."""
-        known = self._client.rooms.get(room)
-        return bool(known and known.encrypted)
-
-    async def _be_sure(self, room: str) -> None:
-        """Before anything is sent in the clear: ask whether the room is still as we know it.
-
-        Encryption may have been turned on since the last sync. Once on, it stays on.
-        """
-        known = self._client.rooms.get(room)
-        if known is None and self._all_known:
-            raise NotThere(f"the bot is not in {room}")
-        if known is None:
-            raise Unreachable(f"{room} is not known yet")
-        sure_until = max(self._sure_until.get(room, 0.0), self._synced_at + SURE_FOR)
-        if known.encrypted or time.monotonic() < sure_until:
-            return
-        path = f"{_V3}/rooms/{quote(room, safe='')}/state/m.room.encryption"
-        answer = await self.request("GET", path)
-        if answer.status == 200:
-            known.encrypted = True
-        elif answer.errcode != "M_NOT_FOUND":
-            raise Unreachable(f"whether {room} is encrypted cannot be told: {answer.errcode}")
-        self._sure_until[room] = time.monotonic() + SURE_FOR
+        return self._certainty.encrypted(room)
 
     async def aclose(self) -> None:
         """Close connections; the device stays."""

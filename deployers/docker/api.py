@@ -1,28 +1,24 @@
-"""The engine's API for asyncio: docker-py in threads of the target's own, errors translated."""
+"""What the bot asks of an engine, each call with its promise."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import docker
-import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import version_lt
 
-from deployers.docker.client import bindings, connected, errand_config, host_config, memory_used
+from deployers.docker.client import bindings, errand_config, host_config, memory_used
 from deployers.docker.container import Container
+from deployers.docker.line import Answer as Answer
+from deployers.docker.line import Gone as Gone
+from deployers.docker.line import Line
 from deployers.docker.shelf import Mount
-from deployers.docker.streams import streamed
-from deployers.docker.ways.connection import Connection, Cut, Way
-from domain.errors import OpsError, Refused
+from deployers.docker.ways.connection import Connection
 from domain.replicas import Gpu
-
-Result = TypeVar("Result")
 
 KEPT_UP: Any = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 """The restart policy of a replica that was ready once."""
@@ -30,36 +26,17 @@ KEPT_UP: Any = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 CONFLICT = 409
 """The status of a no that comes from what is there already."""
 
-CALLS = 8
-"""Calls to one engine at once; more wait. A slow engine takes none of another's threads."""
-
-_BROKEN = (DockerException, requests.RequestException, OSError)
-
-
-class Gone(Refused):
-    """What was asked about is not there (404)."""
-
-
-class Answer(OpsError):
-    """An engine's no. `status` is HTTP's."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
 
 class Api:
     """One engine, by one connection."""
 
     def __init__(self, name: str, connection: Connection) -> None:
         self._connection = connection
-        self._threads = ThreadPoolExecutor(CALLS, thread_name_prefix=f"docker-{name}")
-        self._client: tuple[Way, docker.APIClient] | None = None
-        self._connecting = asyncio.Lock()
+        self._line = Line(name, connection)
 
     async def info(self) -> Mapping[str, Any]:
         """What the engine says of itself and its host."""
-        return await self._call(lambda client: client.info())
+        return await self._line.call(lambda client: client.info())
 
     async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
         """Every container with these labels, whatever became of it, each looked at whole. ""
@@ -80,34 +57,34 @@ class Api:
     async def listed(self, **labels: str) -> list[Mapping[str, Any]]:
         """The same at a glance, in one call however many there are."""
         wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-        return await self._call(
+        return await self._line.call(
             lambda client: client.containers(all=True, filters={"label": wanted})
         )
 
     async def container(self, name: str) -> Mapping[str, Any]:
         """One container, by name or id. Raises Gone."""
-        return await self._call(lambda client: client.inspect_container(name))
+        return await self._line.call(lambda client: client.inspect_container(name))
 
     async def image(self, name: str) -> Mapping[str, Any] | None:
         """An image that is there; None for one that is not."""
         try:
-            return await self._call(lambda client: client.inspect_image(name))  # type: ignore[no-untyped-call]
+            return await self._line.call(lambda client: client.inspect_image(name))  # type: ignore[no-untyped-call]
         except Gone:
             return None
 
     async def any_image(self) -> str | None:
         """Some image that is there, for a container that is never started."""
-        found = await self._call(lambda client: client.images(quiet=True))
+        found = await self._line.call(lambda client: client.images(quiet=True))
         return str(found[0]) if found else None
 
     async def pull(self, name: str, login: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
         """Fetch an image, telling what the engine tells of each layer. Raises Answer."""
-        client = await self._open()
+        client = await self._line.open()
 
         def begin() -> Iterator[Mapping[str, Any]]:
             return iter(client.pull(name, stream=True, decode=True, auth_config=dict(login)))
 
-        async for news in self._stream(begin):
+        async for news in self._line.stream(begin):
             if "error" in news:
                 raise Answer(500, str(news["error"]))
             yield news
@@ -128,7 +105,7 @@ class Api:
             )
             return str(made["Id"])
 
-        return await self._call(make, settle=True)
+        return await self._line.call(make, settle=True)
 
     async def create_shelf(
         self, name: str, image: str, mounts: Iterable[Mount], labels: dict[str, str]
@@ -147,7 +124,7 @@ class Api:
             )
             return str(made["Id"])
 
-        return await self._call(make, settle=True)
+        return await self._line.call(make, settle=True)
 
     async def create_errand(
         self, name: str, image: str, script: str, environment: dict[str, str], **rest: Any
@@ -173,30 +150,30 @@ class Api:
             )
             return str(made["Id"])
 
-        return await self._call(make, settle=True)
+        return await self._line.call(make, settle=True)
 
     async def have_volume(self, name: str) -> None:
         """Make a named volume; one that is there already stays as it is. Raises Answer."""
-        await self._call(lambda client: client.create_volume(name), settle=True)
+        await self._line.call(lambda client: client.create_volume(name), settle=True)
 
     async def start(self, name: str) -> None:
         """Start a container that was made. Raises Answer."""
-        await self._call(lambda client: client.start(name), settle=True)
+        await self._line.call(lambda client: client.start(name), settle=True)
 
     async def keep_up(self, name: str) -> None:
         """Have the engine start it again from now on, whenever it or the host went down."""
-        await self._call(lambda client: client.update_container(name, restart_policy=KEPT_UP))
+        await self._line.call(lambda client: client.update_container(name, restart_policy=KEPT_UP))
 
     async def stop(self, name: str, patience: int) -> None:
         """End it, by force after so many seconds. One that is gone or ended is fine."""
         with suppress(Gone):
-            await self._call(lambda client: client.stop(name, timeout=patience), settle=True)
+            await self._line.call(lambda client: client.stop(name, timeout=patience), settle=True)
 
     async def remove(self, name: str) -> None:
         """Take it away, running or not, with its anonymous volumes. One that is gone is fine."""
 
         try:
-            await self._call(
+            await self._line.call(
                 lambda client: client.remove_container(name, force=True, v=True), settle=True
             )
         except Gone:
@@ -207,7 +184,7 @@ class Api:
 
     async def put(self, name: str, folder: str, tar: bytes) -> None:
         """Unpack a tar into a folder of a container. Raises Gone or Answer."""
-        await self._call(lambda client: client.put_archive(name, folder, tar), settle=True)
+        await self._line.call(lambda client: client.put_archive(name, folder, tar), settle=True)
 
     async def get(self, name: str, path: str, most: int) -> tuple[Mapping[str, Any], bytes]:
         """(what its file system says of a path, the first bytes of a tar of it). Raises Gone."""
@@ -222,7 +199,7 @@ class Api:
             stream.close()
             return stat, bytes(taken[:most])
 
-        return await self._call(fetch)
+        return await self._line.call(fetch)
 
     async def last_words(self, name: str, lines: int, until: datetime | None = None) -> list[str]:
         """The last lines it wrote (by then), oldest first. Raises Gone."""
@@ -233,14 +210,14 @@ class Api:
             wrote: bytes = client.logs(name, tail=lines, until=moment)
             return wrote
 
-        text = await self._call(ask)
+        text = await self._line.call(ask)
         return [] if not lines else str(text, "utf-8", "replace").splitlines()
 
     async def log(
         self, name: str, tail: int | Literal["all"], since: float | None
     ) -> AsyncIterator[bytes]:
         """What it wrote and goes on to write, each line with its time before it. Raises Gone."""
-        client = await self._open()
+        client = await self._line.open()
 
         def begin() -> Iterator[bytes]:
             stream: Iterator[bytes] = client.logs(
@@ -248,7 +225,7 @@ class Api:
             )
             return stream
 
-        async for chunk in self._stream(begin):
+        async for chunk in self._line.stream(begin):
             yield chunk
 
     async def run(self, name: str, command: list[str]) -> tuple[int, str]:
@@ -260,7 +237,7 @@ class Api:
             code = client.exec_inspect(made["Id"])["ExitCode"]
             return int(code), str(said, "utf-8", "replace")
 
-        return await self._call(execute)
+        return await self._line.call(execute)
 
     async def events(
         self, since: int, label: str, kinds: Iterable[str]
@@ -269,7 +246,7 @@ class Api:
 
         An engine remembers its latest 256 events, until it is started anew.
         """
-        client = await self._open()
+        client = await self._line.open()
         filters = {"type": "container", "label": [label], "event": list(kinds)}
 
         def begin() -> Iterator[Mapping[str, Any]]:
@@ -278,7 +255,7 @@ class Api:
             )
             return stream
 
-        async for event in self._stream(begin):
+        async for event in self._line.stream(begin):
             yield event
 
     async def used(self) -> int:
@@ -289,7 +266,7 @@ class Api:
             said = [client.stats(each["Id"], stream=False, one_shot=True) for each in running]
             return sum(memory_used(each) for each in said)
 
-        return await self._call(ask)
+        return await self._line.call(ask)
 
     @property
     def address(self) -> str:
@@ -302,10 +279,7 @@ class Api:
 
     async def aclose(self) -> None:
         """Let go of the engine, then of the way to it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._client:
-            self._client[1].close()
-        await self._connection.aclose()
+        await self._line.aclose()
 
     async def _whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in listed))
@@ -316,57 +290,3 @@ class Api:
             return await self.container(name)
         except Gone:
             return None
-
-    async def _call(
-        self, ask: Callable[[docker.APIClient], Result], *, settle: bool = False
-    ) -> Result:
-        """Ask in a thread. With `settle` somebody who stops waiting waits for the answer all the
-        same, so that nothing happens behind their back.
-
-        Where the way was cut under it and stands again, the rest is asked once more: to ask twice
-        changes nothing, and a model that loads for minutes outlives a hiccup of the network.
-        """
-        try:
-            return await self._asked(ask, settle=settle)
-        except Cut:
-            if settle:
-                raise
-            return await self._asked(ask, settle=False)
-
-    async def _asked(self, ask: Callable[[docker.APIClient], Result], *, settle: bool) -> Result:
-        client = await self._open()
-        asked = asyncio.get_running_loop().run_in_executor(self._threads, ask, client)
-        try:
-            return await (asyncio.shield(asked) if settle else asked)
-        except asyncio.CancelledError:
-            if settle:
-                await asyncio.wait([asked])
-            raise
-        except _BROKEN as error:
-            raise await self._translated(error) from error
-
-    async def _stream(self, begin: Callable[[], Iterator[Result]]) -> AsyncIterator[Result]:
-        try:
-            async for each in streamed(begin):
-                yield each
-        except _BROKEN as error:
-            raise await self._translated(error) from error
-
-    async def _translated(self, error: Exception) -> Exception:
-        if isinstance(error, (NotFound, ImageNotFound)) and error.explanation:
-            return Gone(error.explanation)
-        if isinstance(error, APIError) and error.status_code is not None:
-            return Answer(error.status_code, str(error.explanation or error))
-        return await self._connection.explain(error)
-
-    async def _open(self) -> docker.APIClient:
-        async with self._connecting:
-            way = await self._connection.open()
-            if self._client is None or self._client[0] != way:
-                loop = asyncio.get_running_loop()
-                try:
-                    client = await loop.run_in_executor(self._threads, connected, way)
-                except _BROKEN as error:
-                    raise await self._connection.explain(error) from error
-                self._client = (way, client)
-            return self._client[1]

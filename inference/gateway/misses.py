@@ -11,10 +11,14 @@ import aiohttp
 from domain.errors import Refused, TargetError, Unreachable
 from domain.usage import Fault
 from inference.patience import Patience
+from inference.retry_after import Later, later
 from inference.wire import rejection
 
 BUSY = frozenset({408, 425, 429})
 """Statuses that say: not now, or not here."""
+
+LATER = frozenset({429, 503})
+"""Those that may say when. A 503 that does says no more than a 429: it is well, and full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Missed(Unreachable):
         answer: Whole | None = None,
         certain: bool = False,
         lost: bool = False,
+        again: Later | None = None,
         usage: bool = False,
     ) -> None:
         super().__init__(summary, hint="try again in a moment")
@@ -48,8 +53,16 @@ class Missed(Unreachable):
         self.lost = lost
         """Whether the connection went before anything came: a used one may have been closed while
         it lay idle."""
+        self.again = again
+        """When it wants to be asked again, if it said so."""
         self.usage = usage
         """Whether it was only that a stream cannot tell its usage there."""
+
+    @property
+    def why(self) -> str:
+        """The same without the backend's own words, which may quote what it was asked: who reads
+        why a backend is left alone need not be who asked."""
+        return self.summary if self.answer is None else f"it answered {self.answer.status}"
 
 
 class Rejected(Refused):
@@ -80,8 +93,9 @@ def turned_down(answer: Whole, *, ours: bool) -> Missed | Rejected:
     said = rejection(answer.status, answer.body.decode(errors="replace"))
     if answer.status in (401, 403) and not ours:
         return Missed(f"{said.summary}; check the key that is configured for it", Fault.REFUSED)
-    if answer.status in BUSY:
-        return Missed(said.summary, Fault.BUSY, answer=answer)
+    again = later(answer.headers) if answer.status in LATER else None
+    if answer.status in BUSY or again is not None:
+        return Missed(said.summary, Fault.BUSY, answer=answer, again=again)
     if answer.status >= 500 or answer.status < 400 or isinstance(said, Unreachable):
         return Missed(said.summary, Fault.FAILED, answer=answer)
     return Rejected(said.summary, said.hint, answer)

@@ -10,12 +10,12 @@ import structlog
 from aiohttp import web
 
 from domain.clock import Clock
-from domain.errors import ConfigError
 from inference.gateway.admission import Admission
 from inference.gateway.asked import PATHS
 from inference.gateway.desk import Desk
 from inference.gateway.opening import Gateway
 from inference.gateway.tally import Listener
+from inference.listening import listen
 
 log = structlog.get_logger()
 
@@ -62,17 +62,8 @@ async def listening(app: web.Application, address: str, drain: float) -> AsyncIt
         logger=_quiet(),
     )
     await runner.setup()
-    host, _, port = address.rpartition(":")
-    site = web.TCPSite(runner, host.strip("[]"), int(port), backlog=1024)
     try:
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                f"gateway.listen: {address} cannot be listened on: {error.strerror or error}",
-                hint="stop what uses that port, or give another one",
-            ) from error
-        bound = f"{host}:{runner.addresses[0][1]}"
+        bound = await listen(runner, address, "gateway.listen", backlog=1024)
         log.info("gateway answers", at=bound)
         yield bound
     finally:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from domain.usage import Fault
 from inference.endpoints import Endpoint, Incarnation
 from inference.gateway.misses import Missed
 from inference.goals import Goal
+from inference.retry_after import saying
 from inference.router import NotReady, Router
 
 AT_MOST = 3
@@ -36,12 +39,14 @@ class Tries:
             endpoint, self._same = self._same, None
             return endpoint
         if len(self._tried) >= AT_MOST and self._last is not None:
-            raise self._last
+            raise self._in_all(self._last)
         chosen = self._router.choose(self._goal, self._tried, self._affinity)
         if chosen is None and await self._may_get_ready():
             chosen = self._router.choose(self._goal, self._tried, self._affinity)
         if chosen is None:
-            raise self._last or NotReady(f"{self._goal.asked} has no ready replica")
+            if self._last is None:
+                raise NotReady(f"{self._goal.asked} has no ready replica")
+            raise self._in_all(self._last)
         return chosen
 
     def missed(self, endpoint: Endpoint, miss: Missed) -> None:
@@ -55,8 +60,20 @@ class Tries:
         self.fresh = False
         self._last = miss
         self._tried.add(endpoint.incarnation)
+        health = self._router.health
+        if miss.again is not None:
+            health.cooling.begin(endpoint, miss.again)
         if miss.fault not in (Fault.BUSY, Fault.REFUSED):
-            self._router.health.failed(endpoint, miss.summary, certain=miss.certain)
+            health.failed(endpoint, miss.why, certain=miss.certain)
+
+    def _in_all(self, miss: Missed) -> Missed:
+        """What the last one said. Where all of them want to be asked later, with when the first
+        of them does."""
+        wait = self._router.soonest(self._goal)
+        if wait is not None and miss.again is not None and miss.answer is not None:
+            headers = saying(miss.answer.headers, wait)
+            miss.answer = replace(miss.answer, headers=headers)
+        return miss
 
     async def _may_get_ready(self) -> bool:
         """Those that were busy or failed are not waited for: they had their say."""

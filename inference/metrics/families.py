@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.metrics_core import (
@@ -17,6 +17,9 @@ from inference.engine_metrics import EngineMetrics, Timing
 from inference.readings import Reading, UpstreamReading
 
 PLACE = ("service", "replica", "target")
+
+COOLING = "cooling"
+"""Beside the states of a breaker: it is closed, and the backend asked to be left alone a while."""
 
 Told = Callable[[EngineMetrics], float | None]
 Timed = Callable[[EngineMetrics], Timing | None]
@@ -109,16 +112,22 @@ def _breakers(reading: Reading) -> Iterator[Metric]:
     upstreams = GaugeMetricFamily("gantry_upstream_breaker_state", text, labels=[*PLACE, "state"])
     for each in reading.upstreams:
         if each.breaker is not None:
-            _add_states(upstreams, _place(each), each.breaker)
+            _add_states(upstreams, _place(each), _state(each.breaker, each), (*State, COOLING))
     targets = GaugeMetricFamily("gantry_target_breaker_state", text, labels=["target", "state"])
     for target, state in sorted(reading.targets.items()):
-        _add_states(targets, [target], state)
+        _add_states(targets, [target], state, tuple(State))
     yield from (upstreams, targets)
 
 
-def _add_states(family: GaugeMetricFamily, labels: list[str], now: State) -> None:
-    for state in State:
-        family.add_metric([*labels, state.value], float(state is now))
+def _state(breaker: State, each: UpstreamReading) -> str:
+    return COOLING if each.cooling and breaker is State.CLOSED else breaker
+
+
+def _add_states(
+    family: GaugeMetricFamily, labels: list[str], now: str, every: Sequence[str]
+) -> None:
+    for state in every:
+        family.add_metric([*labels, str(state)], float(state == now))
 
 
 def _engines(reading: Reading) -> Iterator[Metric]:

@@ -87,6 +87,7 @@ class Desk:
             "1.2.3",
             "!",
             measured=self.telemetry.of,
+            lately=self.telemetry.lately,
         )
         age = timedelta(minutes=10)
         self.worker = Worker(

@@ -25,6 +25,16 @@ def end(name: str, **more: Any) -> Answer:
     return Answer(replica(name), **given)
 
 
+def put_in(monkeypatch: Any, made: Any) -> Any:
+    """Have somebody else answer in place of all models there are."""
+
+    def ask(models: Models, name: str, turns: Any, **options: Any) -> AsyncIterator[Any]:
+        return made.ask(models, name, turns, **options)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Models, "ask", ask)
+    return made
+
+
 class Cast:
     """Who can be asked, each with what he says; anybody else says `hello from NAME`."""
 

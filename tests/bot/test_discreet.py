@@ -52,7 +52,7 @@ async def api(tmp_path, discretion, monkeypatch):
         sent.append((data.read(), name, size))
         return nio.UploadResponse("mxc://x/1"), None
 
-    made.request = request
+    made.request = made.line.request = request
     monkeypatch.setattr(made.client, "upload", upload)
     yield made, sent
     await made.aclose()

@@ -15,24 +15,17 @@ from domain.errors import Unreachable
 from domain.operations import State, operation_id
 from domain.replicas import ReplicaId
 from domain.tariffs import Rate, Tariff
-from inference.asking import Models
 from inference.client import Broken
 from inference.endpoints import FOREIGN
 from tests.fleet.world import until
 
 from .homeserver import ANN, ROOM
-from .model import HOLD, Cast, end
+from .model import HOLD, Cast, end, put_in
 
 
 @pytest.fixture
 def cast(monkeypatch):
-    made = Cast()
-
-    def ask(models, name, turns, **options):
-        return made.ask(models, name, turns, **options)
-
-    monkeypatch.setattr(Models, "ask", ask)
-    return made
+    return put_in(monkeypatch, Cast())
 
 
 async def test_routes_backends_and_their_models_are_asked_by_name_for_whoever_asks(desk, cast):

@@ -1,6 +1,7 @@
 """What can be read of a fleet, by Prometheus and for `!status`."""
 
 import asyncio
+import re
 import socket
 import subprocess
 import sys
@@ -8,12 +9,14 @@ import sys
 import aiohttp
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from bot.health import Pulse
 from bot.health_pages import answering
 from bot.metrics_page import metrics_page
 from bot.telemetry import FleetInstruments, Telemetry
 from deployers.guard import guarded
+from domain.backends import Backend
 from domain.breaker import State
 from domain.errors import Unreachable
 from domain.replicas import ReplicaId
@@ -80,6 +83,48 @@ async def test_the_breaker_of_a_silent_target_is_told(world, instruments):
         with pytest.raises(Unreachable):
             await instruments.deployers["a"].observe("tiny")
     assert (await instruments.reading()).targets == {"a": State.OPEN, "b": State.CLOSED}
+
+
+async def test_a_backend_that_others_run_is_told_with_how_it_answers(world, instruments, http):
+    key = SecretStr("open-sesame-42")
+    world.endpoints.admit_backend(Backend("studio", "lmstudio", "http://studio:1234", key))
+    (studio,) = world.endpoints.of("studio")
+    telemetry = Telemetry(world.clock)
+    telemetry.instruments = instruments
+    write = metrics_page(telemetry, "1.2.3")
+    telemetry.publish(served(model="studio", backend="studio", replica="", target=""))
+
+    async def states():
+        page = (await write())[1].decode()
+        assert "sesame" not in page
+        assert "1234" not in page
+        where = 'replica="",service="studio",target=""'
+        assert f"gantry_requests_in_flight{{{where}}} 1.0" in page
+        assert 'gantry_replicas_ready{service="studio"} 1.0' in page
+        assert 'backend="studio",model="studio",operation="chat",status="2xx"} 1.0' in page
+        told = re.findall(r'upstream_breaker_state{.*"studio",state="(.*)",target=""} (.*)', page)
+        assert len(told) == 4
+        return [state for state, value in told if value == "1.0"]
+
+    with world.endpoints.lease(studio.replica):
+        assert await states() == ["closed"]
+        instruments.health.cooling.begin(studio, 30)
+        assert await states() == ["cooling"]
+        instruments.health.failed(studio, "it is gone", certain=True)
+        assert await states() == ["open"]
+
+
+async def test_what_drains_is_in_flight_to_its_end_also_as_the_last_of_its_service(
+    world, instruments
+):
+    replica = ReplicaId("other", "3fa9c1", 0)
+    instruments.endpoints.admit(replica, "http://127.0.0.1:9", target="b")
+    with instruments.endpoints.lease(replica, target="b"):
+        draining = asyncio.create_task(instruments.endpoints.drain(replica, 10, target="b"))
+        await asyncio.sleep(0)
+        (upstream,) = (await instruments.reading()).upstreams
+    assert (upstream.service, upstream.in_flight, upstream.admitted) == ("other", 1, False)
+    await draining
 
 
 async def test_a_state_that_does_not_answer_costs_only_what_it_holds(

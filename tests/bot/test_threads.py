@@ -10,10 +10,11 @@ from domain.errors import Unreachable
 from domain.operations import State, operation_id
 from domain.replicas import ReplicaId
 from fleet.store.messages import key_of
-from inference.asking import Answer, Models, Piece
+from inference.asking import Answer, Piece
 from tests.fleet.world import until
 
 from .homeserver import OTHER
+from .model import put_in
 
 BOB, EVE = "@bob:example.org", "@eve:evil.org"
 REPLICA = ReplicaId("tiny", "3a608e", 0)
@@ -38,13 +39,7 @@ class Model:
 
 @pytest.fixture
 def model(monkeypatch):
-    made = Model()
-
-    def ask(models, service, turns, **options):
-        return made.ask(models, service, turns, **options)
-
-    monkeypatch.setattr(Models, "ask", ask)
-    return made
+    return put_in(monkeypatch, Model())
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from commands.costing import costing
 from domain.costs import Price, read_price
 from domain.plans import Fingerprint, Plan
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 from tests.fleet.world import spec
 
 EURO, DOLLAR = read_price("0.40 EUR"), read_price("2 USD")

@@ -9,7 +9,7 @@ from domain.moments import measured
 from domain.plans import Fingerprint, Plan, Step, StepKind
 from domain.replicas import Gpu, ReplicaId, TargetFacts
 from domain.services import Placement
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 from tests.fleet.world import spec
 
 OLD = spec()

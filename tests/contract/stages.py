@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from bot.clock import SystemClock as RealClock
 from deployers import registry
 from deployers.protocol import Deployer, Tools
 from domain.clock import Clock
@@ -30,19 +30,6 @@ from ops_config.load import secret
 from tests.engines.engine import DockerEngine
 
 TARGET = "here"
-
-
-class RealClock:
-    """The machine's time."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 async def probe(base_url: str, model: str) -> FirstToken | None:

@@ -12,7 +12,7 @@ from domain.plans import StepKind, Strategy
 from domain.replicas import ReplicaId, TargetFacts
 from domain.terms import Terms
 from fleet.fitting import DoesNotFit, Interrupts
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 
 from .world import ANN, spec
 

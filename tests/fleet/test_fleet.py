@@ -2,7 +2,8 @@
 
 import pytest
 
-from domain.errors import NotPermitted, UnknownName, Unreachable, Unsupported
+from domain.backends import Backend
+from domain.errors import ConfigError, NotPermitted, UnknownName, Unreachable, Unsupported
 from domain.readiness import FirstToken
 from domain.replicas import TargetFacts
 
@@ -196,3 +197,25 @@ async def test_removing_forgets_the_service_its_logs_and_its_remains_everywhere(
     assert world.asked() == []
     with pytest.raises(UnknownName):
         await world.fleet.survey.logs("tiny", 1)
+
+
+@pytest.mark.parametrize("name", ["studio", "chat"])
+async def test_a_service_whose_name_a_backend_or_route_took_keeps_the_bot_from_starting(
+    world, name
+):
+    await world.change(spec(name=name))
+    fleet = world.new_fleet()
+    world.endpoints.admit_backend(Backend("studio", "lmstudio", "http://studio:1234"))
+    world.endpoints.take(["chat"])
+    with pytest.raises(ConfigError) as caught:
+        await fleet.recall()
+    assert caught.value.summary == f"gateway: `{name}` is a service already"
+    assert "another name, or remove the service" in caught.value.hint
+
+
+async def test_what_should_run_is_waited_for_before_it_was_looked_at(world):
+    await world.change(spec(a=2))
+    fleet = world.new_fleet()
+    await fleet.recall()
+    assert world.endpoints.expected("tiny") == 2
+    assert world.endpoints.of("tiny") == ()

@@ -23,7 +23,7 @@ from fleet.cancellations import Cancellations
 from fleet.decisions import Decisions
 from fleet.fleet import Fleet, Outcome
 from fleet.planning import Decide
-from fleet.rollouts import Rollout
+from fleet.rollout import Rollout
 from fleet.store.database import Store
 from inference.endpoints import Endpoints
 

@@ -12,16 +12,15 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.clock import SystemClock
 from domain.clock import Clock
 from domain.replicas import ReplicaId
 from inference.asking import Models
@@ -32,17 +31,6 @@ from inference.gateway.opening import Ways, open_gateway
 MODEL = Path(__file__).parents[2] / "deployers/models/bundled/tiny-ops.gguf"
 
 IMPATIENT = Timeouts(connect=2.0, first_byte=0.4, idle=0.4)
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Reply:

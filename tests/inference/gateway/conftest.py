@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from domain.backends import Manner
+from domain.clock import Clock
 from domain.replicas import ReplicaId
 from domain.usage import Served
 from inference.client import Timeouts
@@ -106,9 +107,12 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    ways: Ways, drain: float = 5.0, admission: Admission | None = None
+    ways: Ways,
+    drain: float = 5.0,
+    admission: Admission | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Stage]:
-    endpoints, clock = Endpoints(), SystemClock()
+    endpoints, clock = Endpoints(), clock or SystemClock()
     served: list[Served] = []
     async with open_gateway(endpoints, ways, clock, random.Random(1)) as gateway:
         listeners: list[Listener] = [served.append]
@@ -130,10 +134,14 @@ async def stages() -> AsyncIterator[Callable[..., Any]]:
     """Opens gateways, led as a test says."""
     async with AsyncExitStack() as stack:
 
-        async def opened(timeouts: Timeouts = PATIENT, hold: float = 5.0, **ways: Any) -> Stage:
-            return await stack.enter_async_context(
-                staged(Ways(hold=hold, timeouts=timeouts, **ways))
-            )
+        async def opened(
+            timeouts: Timeouts = PATIENT,
+            hold: float = 5.0,
+            clock: Clock | None = None,
+            **ways: Any,
+        ) -> Stage:
+            led = Ways(hold=hold, timeouts=timeouts, **ways)
+            return await stack.enter_async_context(staged(led, clock=clock))
 
         yield opened
 

@@ -80,6 +80,14 @@ async def test_nobody_listens_there_any_more(stage, pair, body):
     assert not stage.gateway.health.breaker(stage.endpoints.of("tiny")[0]).closed
 
 
+async def test_why_one_is_left_alone_quotes_nothing_of_what_it_was_asked(stage, pair):
+    pair[0].always(Status(500, "cannot read `my diary`"))
+    for _ in range(3):
+        await stage.ask()
+    breaker = stage.gateway.health.breaker(stage.endpoints.of("tiny")[0])
+    assert (breaker.closed, breaker.reason) == (False, "it answered 500")
+
+
 @BOTH
 @pytest.mark.parametrize(
     "act",
