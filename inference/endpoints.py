@@ -67,8 +67,10 @@ class Endpoints:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[Place, _Seat]] = {}
-        """Service -> its seats: what is asked of one does not depend on how many there are."""
+        """Service -> its seats, in order: what is asked of one does not depend on how many there
+        are."""
         self._expecting = Expecting()
+        self._known = Names(self._expecting.services, self._tables)
         self._backends: dict[str, Backend] = {}
         self._taken: set[str] = set()
 
@@ -88,7 +90,7 @@ class Endpoints:
     @property
     def known(self) -> Collection[str]:
         """Every service that should run or does, ready or not, and every backend, by name."""
-        return Names(self._expecting.services, self._tables)
+        return self._known
 
     async def admission(self, services: Collection[str]) -> None:
         """Wait until a replica of one of the services is admitted, or one of them is forgotten."""
@@ -129,7 +131,7 @@ class Endpoints:
         """
         if capacity < 1:
             raise ValueError(f"a capacity of {capacity} would admit nothing")
-        seats = self._tables.setdefault(replica.service, {})
+        seats = self._tables.get(replica.service, {})
         place = (target, replica)
         seat = seats.get(place)
         if seat is not None and seat.url == url:
@@ -138,7 +140,8 @@ class Endpoints:
         else:
             if seat is not None:
                 seat.keep()
-            seats[place] = _Seat(url, capacity, manner)
+            there = {**seats, place: _Seat(url, capacity, manner)}
+            self._tables[replica.service] = {place: there[place] for place in sorted(there)}
         self._expecting.tell(replica.service)
 
     async def drain(self, replica: ReplicaId, timeout: float, *, target: str = "") -> int:
@@ -172,7 +175,7 @@ class Endpoints:
     def of(self, service: str) -> tuple[Endpoint, ...]:
         """A service's endpoints in order of their targets and replicas, draining ones included."""
         seats = self._tables.get(service, {})
-        return tuple(seats[place].seen_as(place) for place in sorted(seats))
+        return tuple([seat.seen_as(place) for place, seat in seats.items()])
 
     def still(self, incarnation: Incarnation) -> Endpoint | None:
         """The endpoint, if it is still in the table as that incarnation."""

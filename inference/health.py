@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import Protocol
 
 import structlog
 
@@ -14,8 +15,23 @@ from inference.patience import Patience
 
 log = structlog.get_logger()
 
-Others = Callable[[], Collection[Endpoint]]
-"""Whom else a request may be put to, as things are now."""
+
+class Waiter(Protocol):
+    """One request that waits for one endpoint."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Whose answer it waits for."""
+        ...
+
+    @property
+    def patience(self) -> Patience:
+        """How long for."""
+        ...
+
+    def others(self) -> Collection[Endpoint]:
+        """Whom else it may be put to, as things are now."""
+        ...
 
 
 class Health:
@@ -41,18 +57,14 @@ class Health:
         now = self._clock.monotonic()
         return frozenset(e.place for e in candidates if not self.breaker(e).lets_through(now))
 
-    def waiter(self, endpoint: Endpoint, patience: Patience, others: Others) -> Waiter:
-        """Somebody waits for the endpoint for as long as the context lasts, and might ask `others`.
+    def begin(self, waiter: Waiter) -> None:
+        """It begins to wait.
 
         Where the breaker is open, this is the one request that decides; one that ends without
         having found out leaves that to the next.
         """
-        return Waiter(self, endpoint, patience, others)
-
-    def begin(self, waiter: Waiter) -> None:
-        """It begins to wait."""
         key = waiter.endpoint.incarnation
-        breaker = self._breakers.get(key)
+        breaker = self._breakers.get(key) if self._breakers else None
         if breaker is not None:
             self._breakers[key] = breaker.probed()
         self._waiters.setdefault(key, set()).add(waiter)
@@ -64,7 +76,7 @@ class Health:
         waiters.discard(waiter)
         if not waiters:
             del self._waiters[key]
-        breaker = self._breakers.get(key)
+        breaker = self._breakers.get(key) if self._breakers else None
         if breaker is not None and breaker.state is State.HALF_OPEN:
             self._breakers[key] = breaker.hurried(self._clock.monotonic())
 
@@ -105,21 +117,3 @@ class Health:
         for waiter in tuple(self._waiters.get(endpoint.incarnation, ())):
             if any(self.breaker(other).closed for other in waiter.others()):
                 waiter.patience.give_up(why)
-
-
-class Waiter:
-    """One request that waits for one endpoint."""
-
-    __slots__ = ("_health", "endpoint", "others", "patience")
-
-    def __init__(
-        self, health: Health, endpoint: Endpoint, patience: Patience, others: Others
-    ) -> None:
-        self._health = health
-        self.endpoint, self.patience, self.others = endpoint, patience, others
-
-    def __enter__(self) -> None:
-        self._health.begin(self)
-
-    def __exit__(self, *why: object) -> None:
-        self._health.end(self)

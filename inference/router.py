@@ -6,13 +6,12 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from functools import partial
 
 from domain.errors import Unreachable
 from domain.routes import Route
-from inference.endpoints import Endpoint, Endpoints, Incarnation
+from inference.endpoints import Endpoint, Endpoints, Incarnation, Lease
 from inference.goals import Goal, goal, unknown_model
-from inference.health import Health, Others
+from inference.health import Health
 from inference.outlook import Outlook
 from inference.patience import Patience
 from inference.routing import Rank, order, ranking
@@ -122,8 +121,12 @@ class Router:
 
     def leased(self, goal: Goal, endpoint: Endpoint, patience: Patience) -> Visit:
         """The endpoint has one more to answer, for as long as the context lasts."""
-        others = partial(self._untried, goal, (endpoint.incarnation,))
-        return Visit(self._endpoints, self.health, endpoint, patience, others)
+        lease = self._endpoints.lease(endpoint.replica, target=endpoint.target)
+        return Visit(self, goal, endpoint, patience, lease)
+
+    def others(self, goal: Goal, endpoint: Endpoint) -> Collection[Endpoint]:
+        """Whom else a request may be put to than that one."""
+        return self._untried(goal, (endpoint.incarnation,))
 
     def _rank(
         self, fit: Collection[Endpoint], route: Route | None, first: str | None
@@ -154,26 +157,25 @@ class Visit:
     drains or is gone.
     """
 
-    __slots__ = ("_lease", "_waiter")
+    __slots__ = ("_goal", "_lease", "_router", "endpoint", "patience")
 
     def __init__(
-        self,
-        endpoints: Endpoints,
-        health: Health,
-        endpoint: Endpoint,
-        patience: Patience,
-        others: Others,
+        self, router: Router, goal: Goal, endpoint: Endpoint, patience: Patience, lease: Lease
     ) -> None:
-        self._lease = endpoints.lease(endpoint.replica, target=endpoint.target)
-        self._waiter = health.waiter(endpoint, patience, others)
+        self._router, self._goal, self._lease = router, goal, lease
+        self.endpoint, self.patience = endpoint, patience
 
     def __enter__(self) -> None:
         self._lease.__enter__()
-        self._waiter.__enter__()
+        self._router.health.begin(self)
 
     def __exit__(self, *why: object) -> None:
-        self._waiter.__exit__()
+        self._router.health.end(self)
         self._lease.__exit__()
+
+    def others(self) -> Collection[Endpoint]:
+        """See `inference.health.Waiter`."""
+        return self._router.others(self._goal, self.endpoint)
 
 
 def model_there(goal: Goal, endpoint: Endpoint) -> str:
