@@ -40,6 +40,7 @@ ARGUMENTS: Final[Mapping[str, Callable[[ServiceSpec], object]]] = {
     "replicas": lambda spec: spec.replicas,
     "cpus": lambda spec: "unlimited" if spec.cpus is None else spec.cpus,
     "memory": lambda spec: "unlimited" if spec.memory is None else memory(spec.memory),
+    "take_over": lambda spec: "yes" if spec.take_over else "no",
     "startup_budget": lambda spec: spec.startup_budget,
     "drain_timeout": lambda spec: spec.drain_timeout,
 }

@@ -16,6 +16,7 @@ from docker.utils import version_lt
 
 from deployers.docker.client import bindings, connected, errand_config, host_config, memory_used
 from deployers.docker.container import Container
+from deployers.docker.marks import TAKEN_OVER, Mark, candidates, inspected, labelled, marks
 from deployers.docker.shelf import Mount
 from deployers.docker.streams import streamed
 from deployers.docker.ways.connection import Connection, Cut, Way
@@ -51,8 +52,10 @@ class Answer(OpsError):
 class Api:
     """One engine, by one connection."""
 
-    def __init__(self, name: str, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, name: str, connection: Connection, *, heeds_marks: bool = False) -> None:
+        """`heeds_marks`: whether containers may be ours by a mark beside them (see `marks`). To
+        look for those takes one more call a list."""
+        self._connection, self._heeds_marks = connection, heeds_marks
         self._threads = ThreadPoolExecutor(CALLS, thread_name_prefix=f"docker-{name}")
         self._client: tuple[Way, docker.APIClient] | None = None
         self._connecting = asyncio.Lock()
@@ -80,9 +83,27 @@ class Api:
     async def listed(self, **labels: str) -> list[Mapping[str, Any]]:
         """The same at a glance, in one call however many there are."""
         wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-        return await self._call(
-            lambda client: client.containers(all=True, filters={"label": wanted})
-        )
+        if not self._heeds_marks:
+            return await self._list({"label": wanted})
+        found, marked = await asyncio.gather(self._list({"label": wanted}), self.marks())
+        if others := candidates(marked, labels):
+            found = [*found, *await self._list({"id": others})]
+        return labelled(found, marked, labels)
+
+    async def marks(self) -> list[Mark]:
+        """Every mark there is, also of containers that are gone."""
+        told = await self._call(lambda client: client.volumes(filters={"label": TAKEN_OVER}))
+        return marks(told.get("Volumes"))
+
+    async def put_mark(self, mark: Mark) -> None:
+        """Make it; one that is there already stays as it is. Raises Answer."""
+        labels = dict(mark.labels)
+        await self._call(lambda client: client.create_volume(mark.name, labels=labels), settle=True)
+
+    async def take_mark(self, mark: Mark) -> None:
+        """Take it away. One that is gone is fine."""
+        with suppress(Gone):
+            await self._call(lambda client: client.remove_volume(mark.name), settle=True)
 
     async def container(self, name: str) -> Mapping[str, Any]:
         """One container, by name or id. Raises Gone."""
@@ -308,8 +329,13 @@ class Api:
         await self._connection.aclose()
 
     async def _whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in listed))
-        return [each for each in looked if each is not None]
+        there = list(listed)
+        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in there))
+        pairs = zip(looked, there, strict=True)
+        return [inspected(each, short) for each, short in pairs if each is not None]
+
+    async def _list(self, filters: Mapping[str, list[str]]) -> list[Mapping[str, Any]]:
+        return await self._call(lambda client: client.containers(all=True, filters=dict(filters)))
 
     async def _if_there(self, name: str) -> Mapping[str, Any] | None:
         try:
