@@ -66,15 +66,16 @@ async def foretold(deployer: Deployer, want: ServiceSpec) -> str:
 
 
 async def test_what_runs_is_taken_over_and_nothing_of_it_stops_or_is_made_anew(host: Host):
-    place, deployer = up(host), host.open()
-    before, policy = lives(host), host.containers()["my-server"]["HostConfig"]["RestartPolicy"]
+    text = PROJECT.replace("restart: unless-stopped", "restart: always")
+    place, deployer = up(host, text), host.open()
+    before = lives(host)
 
     seen = await change(deployer, taking(place.parent), "op1")
 
     [replica] = seen.ready
     assert lives(host) == before
-    assert host.containers()["my-server"]["HostConfig"]["RestartPolicy"] == policy
-    assert place.read_text() == PROJECT
+    assert host.containers()["my-server"]["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    assert place.read_text() == text
     assert dict(replica.made_of)["project"] == f"compose:{place.parent}"
     lines = [line.text async for line in deployer.logs(replica.id, tail=5, follow=False)]
     assert "stub: serving, 0 bytes eaten" in lines
@@ -130,6 +131,12 @@ async def test_a_plan_says_what_runs_and_what_becomes_of_it(host: Host):
     assert await foretold(deployer, taking(place)) == ""
     newer = taking(place, env=(("MORE", "1"),))
     assert "my-server, which was taken over, is made anew" in await foretold(deployer, newer)
+
+
+async def test_a_plan_quotes_no_files_that_cannot_be_read(host: Host):
+    place = host.write("services: [secret")
+
+    assert await foretold(host.open(), taking(place)) == ""
 
 
 async def test_one_that_gives_no_token_goes_on_as_it_was_and_is_nobodys(host: Host):
@@ -250,7 +257,10 @@ async def test_a_change_that_fails_leaves_what_was_taken_over_serving(
     world = World(store, tmp_path)
     world.deployers = {TARGET: host.open()}
     world.new_fleet()
-    await world.change(taking(place), "deploy chat")
+    with pytest.raises(Refused, match="it was not Gantry that started it"):
+        await world.change(spec(place), "deploy chat without leave")
+    outcome = await world.change(taking(place), "deploy chat")
+    assert any("my-server is taken over as it runs" in each for each in outcome.warnings)
     before = lives(host)
     if image := bad.pop("image", None):
         place.write_text(re.sub("image: .*", f"image: {image}", PROJECT, count=1))
@@ -283,10 +293,17 @@ async def test_an_update_that_is_cut_off_once_it_stopped_starts_the_same_again(h
     assert lives(host)["my-server"][0] == before["my-server"][0]
 
 
-async def test_what_its_owner_made_anew_is_taken_over_again(host: Host):
+@pytest.mark.parametrize("lost", ["container", "mark"])
+async def test_what_its_owner_made_anew_is_taken_over_again(host: Host, lost: str):
+    """And so is what somebody pruned the mark of."""
     place, deployer = up(host), host.open()
     await change(deployer, taking(place), "op1")
-    host.compose("-f", str(place), "up", "--detach", "--force-recreate")
+    if lost == "container":
+        host.compose("-f", str(place), "up", "--detach", "--force-recreate")
+    for mark in marks(host) if lost == "mark" else ():
+        client = host.engine.client()
+        client.volumes.get(mark).remove()
+        client.close()
     assert (await deployer.observe("chat")).replicas == ()
     before = lives(host)
 
