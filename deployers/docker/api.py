@@ -213,12 +213,12 @@ class Api:
         with suppress(Gone):
             await self._call(lambda client: client.stop(name, timeout=patience), settle=True)
 
-    async def remove(self, name: str) -> None:
-        """Take it away, running or not, with its anonymous volumes. One that is gone is fine."""
+    async def remove(self, name: str, *, volumes: bool = True) -> None:
+        """Take it away, running or not, with its anonymous `volumes`. One that is gone is fine."""
 
         try:
             await self._call(
-                lambda client: client.remove_container(name, force=True, v=True), settle=True
+                lambda client: client.remove_container(name, force=True, v=volumes), settle=True
             )
         except Gone:
             return

@@ -22,6 +22,7 @@ from deployers.docker.waiting import Greeting, Readiness, Waiting
 from deployers.docker.watching import Watching
 from deployers.engines.presets import presets
 from deployers.protocol import Capabilities, LogLine, Stocked
+from domain import made_of
 from domain.clock import Clock
 from domain.errors import Refused, TargetError, Unhealthy, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
@@ -271,7 +272,8 @@ class DockerDeployer:
         elif found.project is not None:
             await self._starting.adoption.end(found.project)
         else:
-            await self._api.remove(found.id)
+            theirs = made_of.PROJECT in dict(found.made_of)  # and so is what it keeps
+            await self._api.remove(found.id, volumes=not theirs)
         self._readiness.forget(found.id)
         self._liveness.forget(found.id)
 

@@ -116,7 +116,7 @@ class TakingOver:
         """Take away what was made of a replica that did not come up."""
         for each in await self.api.containers(**{REPLICA: replica}):
             if TAKEN_OVER not in _labels(each):
-                await self.api.remove(each["Id"])
+                await self.api.remove(each["Id"], volumes=False)
 
 
 def _others_run(read: Read, there: list[Standing]) -> bool:

@@ -23,6 +23,7 @@ from tests.contract.stages import TARGET, deaf, ignore, make_plan
 from tests.contract.test_interruptions import Interrupt, cancelled
 from tests.deployers.docker.projects import PROJECT, Host, spec
 from tests.fleet.world import World
+from tests.sshd import Sshd
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
 
@@ -79,6 +80,17 @@ async def test_what_runs_is_taken_over_and_nothing_of_it_stops_or_is_made_anew(h
     assert dict(replica.made_of)["project"] == f"compose:{place.parent}"
     lines = [line.text async for line in deployer.logs(replica.id, tail=5, follow=False)]
     assert "stub: serving, 0 bytes eaten" in lines
+
+
+async def test_through_ssh_it_is_the_same(host: Host, sshd_for_all: Sshd):
+    far = {"host": f"{sshd_for_all.url}{host.engine.socket}", "ssh_config": sshd_for_all.config()}
+    place = up(host)
+    before = lives(host)
+
+    seen = await change(host.open(**far), taking(place), "op1")
+
+    assert len(seen.ready) == 1
+    assert lives(host) == before
 
 
 async def test_the_next_bot_finds_what_was_taken_over_without_any_state(host: Host):
@@ -244,6 +256,25 @@ async def test_a_change_makes_that_one_container_anew_and_no_other(host: Host):
     assert marks(host) == set()
     await change(deployer, want.scaled(0), "op3")
     assert lives(host) == {"chatty-side-1": before["chatty-side-1"]}
+
+
+async def test_no_change_takes_a_volume_away_not_even_one_without_a_name(host: Host):
+    text = PROJECT.replace("environment:", 'volumes: ["/nameless"]\n    environment:', 1)
+    before = host.names("volumes") | {"chatty_kept"}
+    place, deployer = up(host, text), host.open()
+    [kept] = [each["Name"] for each in host.containers()["my-server"]["Mounts"]]
+    await change(deployer, taking(place), "op1")
+
+    for count in (1, 2):
+        want = taking(place, env=(("COUNT", str(count)),))
+        await change(deployer, want, f"op{count + 1}")
+    await change(deployer, want.scaled(0), "op4")
+
+    assert kept in host.names("volumes")
+    client = host.engine.client()
+    for name in host.names("volumes") - before:
+        client.volumes.get(name).remove()
+    client.close()
 
 
 @pytest.mark.parametrize(
