@@ -241,9 +241,12 @@ async def test_removed_it_is_its_owners_again_with_everything_in_it(host: Host):
 
 
 async def test_a_change_makes_that_one_container_anew_and_no_other(host: Host):
-    place, deployer = up(host), host.open()
+    """Though it depends on another, and the file says other things of that by now."""
+    text = PROJECT.replace("restart:", "depends_on: [side]\n    restart:")
+    place, deployer = up(host, text), host.open()
     await change(deployer, taking(place), "op1")
     before = lives(host)
+    place.write_text(text.replace('["kept:/kept"]', '["kept:/kept"]\n    environment: {NEW: "1"}'))
     want = taking(place, env=(("MORE", "1"),))
 
     seen = await change(deployer, want, "op2")
