@@ -465,10 +465,16 @@ async def test_with_leave_a_project_that_fails_to_come_up_leaves_what_was_there(
     assert lives(host) == before
 
 
-async def test_a_model_of_another_name_is_asked_for_by_it(host: Host):
-    place, deployer = up(host), host.open()
-    want = taking(place, "other", settings=(("model", "chat"),))
+async def test_a_model_of_another_name_is_asked_for_by_it(host: Host, tmp_path):
+    place, store = up(host), await Store.open(tmp_path / "gantry.db")
+    world = World(store, tmp_path)
+    world.deployers = {TARGET: host.open()}
+    world.new_fleet()
 
-    seen = await change(deployer, want, "op1")
+    await world.change(taking(place, "other", settings=(("model", "chat"),)), "deploy other")
 
-    assert dict(seen.ready[0].made_of)["model"] == "chat"
+    [replica] = (await world.seen(TARGET, "other")).ready
+    assert dict(replica.made_of)["model"] == "chat"
+    assert [each.model for each in world.endpoints.of("other")] == ["chat"]
+    assert world.measured == ["chat"]
+    await store.aclose()
