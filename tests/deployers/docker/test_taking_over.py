@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def marks(host: Host) -> set[str]:
 
 def taking(place: Path, name: str = "chat", **fields: Any) -> ServiceSpec:
     return spec(place, name, take_over=True, **fields)
+
+
+@pytest.fixture
+async def world(host: Host, tmp_path: Path) -> AsyncIterator[World]:
+    """A fleet on that host."""
+    store = await Store.open(tmp_path / "gantry.db")
+    made = World(store, tmp_path)
+    made.deployers = {TARGET: host.open()}
+    made.new_fleet()
+    yield made
+    await store.aclose()
 
 
 async def change(deployer: Deployer, want: ServiceSpec, operation: str) -> Observed:
@@ -135,7 +147,7 @@ async def test_a_plan_says_what_runs_and_what_becomes_of_it(host: Host):
     assert "chatty-side-1 runs since" in told
     assert "my-server is taken over as it runs: nothing stops or is made anew" in told
     assert "other things" not in told
-    place.write_text(PROJECT.replace("5 $$", "6 $$"))
+    place.write_text(re.sub("image: .*", "image: 127.0.0.1:1/nobody:1", PROJECT, count=1))
     assert "the project's files say other things of server by now" in await foretold(
         deployer, taking(place)
     )
@@ -191,9 +203,9 @@ async def test_cut_off_at_any_report_it_is_finished_or_given_back_by_the_next_bo
     pytest.fail("the plan never ends")
 
 
-async def test_a_change_that_fails_after_it_was_taken_over_gives_it_back(host: Host, tmp_path):
-    place, store = up(host), await Store.open(tmp_path / "gantry.db")
-    before, world = lives(host), World(store, tmp_path)
+async def test_a_change_that_fails_after_it_was_taken_over_gives_it_back(host: Host, world: World):
+    place = up(host)
+    before = lives(host)
     world.deployers = {TARGET: host.open(ask=deaf)}
     world.new_fleet()
 
@@ -203,7 +215,6 @@ async def test_a_change_that_fails_after_it_was_taken_over_gives_it_back(host: H
     assert "Nothing of chat runs" in (caught.value.standing or "")
     assert lives(host) == before
     assert marks(host) == set()
-    await store.aclose()
 
 
 async def test_stopped_it_is_that_one_container_and_it_starts_again(host: Host):
@@ -284,13 +295,10 @@ async def test_no_change_takes_a_volume_away_not_even_one_without_a_name(host: H
     ("bad", "same"), [({"EXIT_CODE": "3"}, False), ({"image": "127.0.0.1:1/nobody:1"}, True)]
 )
 async def test_a_change_that_fails_leaves_what_was_taken_over_serving(
-    host: Host, tmp_path, bad: dict[str, str], same: bool
+    host: Host, world: World, bad: dict[str, str], same: bool
 ):
     """The very same container, as long as no other was made."""
-    place, store = up(host), await Store.open(tmp_path / "gantry.db")
-    world = World(store, tmp_path)
-    world.deployers = {TARGET: host.open()}
-    world.new_fleet()
+    place = up(host)
     with pytest.raises(Refused, match="it was not Gantry that started it"):
         await world.change(spec(place), "deploy chat without leave")
     outcome = await world.change(taking(place), "deploy chat")
@@ -309,7 +317,6 @@ async def test_a_change_that_fails_leaves_what_was_taken_over_serving(
     assert after["my-server"][2] == "running"
     assert after["chatty-side-1"] == before["chatty-side-1"]
     assert world.asked("chat") == [f"chat-{taking(place).revision}-0"]
-    await store.aclose()
 
 
 async def test_an_update_that_is_cut_off_once_it_stopped_starts_the_same_again(host: Host):
@@ -465,11 +472,8 @@ async def test_with_leave_a_project_that_fails_to_come_up_leaves_what_was_there(
     assert lives(host) == before
 
 
-async def test_a_model_of_another_name_is_asked_for_by_it(host: Host, tmp_path):
-    place, store = up(host), await Store.open(tmp_path / "gantry.db")
-    world = World(store, tmp_path)
-    world.deployers = {TARGET: host.open()}
-    world.new_fleet()
+async def test_a_model_of_another_name_is_asked_for_by_it(host: Host, world: World):
+    place = up(host)
 
     await world.change(taking(place, "other", settings=(("model", "chat"),)), "deploy other")
 
@@ -477,4 +481,3 @@ async def test_a_model_of_another_name_is_asked_for_by_it(host: Host, tmp_path):
     assert dict(replica.made_of)["model"] == "chat"
     assert [each.model for each in world.endpoints.of("other")] == ["chat"]
     assert world.measured == ["chat"]
-    await store.aclose()
