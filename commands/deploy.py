@@ -55,6 +55,7 @@ class Deploy:
     image: str | None = None
     env: tuple[tuple[str, str], ...] = field(default=())
     compose: str | None = None
+    take_over: str | None = None
     cpu: float | None = None
     memory: int | None = None
     namespace: str | None = None
@@ -105,17 +106,36 @@ def spec(request: Deploy, before: ServiceSpec | None, place: Environment) -> Ser
         "image": request.image,
         "env": tuple({**dict(before.env if before else ()), **dict(request.env)}.items()) or None,
         "compose": None if request.compose is None else request.compose == "yes",
+        "take_over": _leave(request, before),
         "gpu": request.gpu,
         "context": request.ctx,
         "settings": _merged(before, request, place) if request.set else None,
         "placements": _placements(request, before, place),
     }
+    _refuse_nothing_to_take_over(request, before)
     try:
         want = ServiceSpec(**{**old, **{key: v for key, v in said.items() if v is not None}})
         return set_apart(request, limited(request, want))
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _leave(request: Deploy, before: ServiceSpec | None) -> bool | None:
+    """Whether what runs may be taken over: that was said of one project, and of no other."""
+    if request.take_over is not None:
+        return request.take_over == "yes"
+    moved = before is not None and request.source not in (None, before.source)
+    return False if moved else None
+
+
+def _refuse_nothing_to_take_over(request: Deploy, before: ServiceSpec | None) -> None:
+    source = request.source or (before.source if before else None)
+    if request.take_over == "yes" and (source is None or source.scheme != "compose"):
+        raise UsageError(
+            "only what runs of a Compose project can be taken over",
+            hint=f"For example `!deploy {request.name} compose:/srv/projects/chat --take-over yes`",
+        )
 
 
 def _engine(request: Deploy, before: ServiceSpec | None) -> str | None:
@@ -196,6 +216,12 @@ VERB = Verb(
             multiple=True,
         ),
         option("--compose", click.Choice(["yes", "no"]), "yes|no", "make it a Compose project"),
+        option(
+            "--take-over",
+            click.Choice(["yes", "no"]),
+            "yes|no",
+            "take over what runs already of a `compose:` project, as it runs",
+        ),
         ENVIRONMENT,
         option("--ttl", TtlWord(), "8h", "how long it is meant for; `none` for good"),
         STRATEGY,

@@ -169,6 +169,7 @@ def changed(before: ServiceSpec, want: ServiceSpec) -> Iterator[str]:
         for name in sorted(old.keys() | new.keys())
     ]
     pairs.append(("Compose", _yes(before.compose), _yes(want.compose)))
+    pairs.append(("takes over what runs", _yes(before.take_over), _yes(want.take_over)))
     targets = dict.fromkeys(p.target for p in (*before.placements, *want.placements))
     pairs += [
         (f"replicas on {t}", str(before.replicas_on(t)), str(want.replicas_on(t))) for t in targets

@@ -24,6 +24,7 @@ from deployers.protocol import (
     Capabilities,
     Deployer,
     Foresight,
+    Foretelling,
     LogLine,
     Overview,
     Stock,
@@ -49,6 +50,9 @@ DEADLINE = 10.0
 
 FORESIGHT = 300.0
 """Seconds it gets to foresee: that may take as long as reading a large file does."""
+
+FORETELLING = 60.0
+"""Seconds it gets to tell what is there already: files may have to be read for that."""
 
 log = structlog.get_logger()
 
@@ -242,6 +246,14 @@ class _Stocking(Guard):
             return Stocked(here=False, trouble=error.summary)
 
 
+class _Foretelling(Guard):
+    async def foretell(self, want: ServiceSpec) -> tuple[str, ...]:
+        """The deployer's own. Raises Unreachable, too, when it takes too long."""
+        assert isinstance(self._real, Foretelling)
+        foretell = self._real.foretell
+        return await self._looks.at(object(), lambda: foretell(want), _unjudged, FORETELLING)
+
+
 class _Overlooking(Guard):
     async def observe_all(self, services: Collection[str]) -> Mapping[str, Observed]:
         """The deployer's own, as one look: shared with whoever asks for the very same services."""
@@ -260,6 +272,7 @@ class _Watched(Guard):
 _EXTRAS: tuple[tuple[type, type[Guard]], ...] = (
     (Foresight, _Foreseeing),
     (Stock, _Stocking),
+    (Foretelling, _Foretelling),
     (Overview, _Overlooking),
     (Watchful, _Watched),
 )

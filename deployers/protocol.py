@@ -187,6 +187,19 @@ class Overview(Protocol):
 
 
 @runtime_checkable
+class Foretelling(Protocol):
+    """What a deployer may offer besides: word of what is in a service's place already."""
+
+    async def foretell(self, want: ServiceSpec) -> tuple[str, ...]:
+        """What a plan has to say of things on the target that Gantry did not start, and what is to
+        become of them, a sentence each without its end. Takes seconds at most, changes nothing.
+
+        Raises Refused where they are in the way, and Unreachable.
+        """
+        ...
+
+
+@runtime_checkable
 class Watchful(Protocol):
     """What a deployer may offer besides: word of what happens to replicas by itself."""
 

@@ -44,6 +44,7 @@ ARGUMENTS: Final[Mapping[str, Callable[[ServiceSpec], object]]] = {
     "cpus": lambda spec: "unlimited" if spec.cpus is None else spec.cpus,
     "memory": lambda spec: "unlimited" if spec.memory is None else memory(spec.memory),
     NAMESPACE: lambda spec: NO_NAMESPACE if spec.namespace is None else spec.namespace,
+    "take_over": lambda spec: "yes" if spec.take_over else "no",
     "startup_budget": lambda spec: spec.startup_budget,
     "drain_timeout": lambda spec: spec.drain_timeout,
 }

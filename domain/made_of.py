@@ -28,6 +28,8 @@ COMMAND = "command"
 
 PROJECT = "project"
 """The Compose project that was adopted for it."""
+MODEL = "model"
+"""What its server calls the model, where that is not the service's name."""
 
 _CONTENT = (SHA256, IMAGE)
 _SHORT = 8

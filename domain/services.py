@@ -87,6 +87,9 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
     """Environment variables of its replicas, sorted by name. No secrets: people see them."""
     compose: bool = False
     """Whether its replicas are Compose projects, also on a target that does not ask for it."""
+    take_over: bool = False
+    """Whether what somebody else started of its Compose project may be taken over as it runs. That
+    is leave, and shapes no replica."""
     cpus: float | None = Field(default=None, ge=MIN_CPUS, le=MAX_CPUS)
     """Processor cores that one replica may use; None for no limit."""
     memory: int | None = Field(default=None, ge=MIN_MEMORY, le=MAX_MEMORY)
@@ -123,8 +126,8 @@ class ServiceSpec(BaseModel, frozen=True, extra="forbid"):
         What is at its default is left out, so that a field that a later release adds changes
         no revision.
         """
-        patience = {"placements", "startup_budget", "drain_timeout"}
-        shape = self.model_dump(mode="json", exclude=patience, exclude_defaults=True)
+        beside = {"placements", "startup_budget", "drain_timeout", "take_over"}
+        shape = self.model_dump(mode="json", exclude=beside, exclude_defaults=True)
         text = json.dumps(shape, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:6]
 

@@ -274,6 +274,6 @@ class Fleet:
         if any(step.kind is StepKind.START for _, step in rollout.steps):
             endpoints = self._endpoints.of(rollout.want.name)
             if endpoints:
-                speed = await self._measure(endpoints[-1].url, rollout.want.name)
+                speed = await self._measure(endpoints[-1].url, endpoints[-1].model)
         warnings = tuple(dict.fromkeys(w for plan in rollout.plans for w in plan.warnings))
         return Outcome(rollout.want, changed, seconds, speed, warnings)

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from deployers.protocol import Deployer
+from deployers.protocol import Deployer, Foretelling
 from deployers.steps import stop_first
 from domain.errors import OpsError, Refused, Unreachable, WorldChanged
 from domain.fit import Need, outgrown
@@ -54,11 +54,14 @@ class Rollouts:
         terms: Terms | None = None,
     ) -> Plan:
         """Ask one target how it would get there, from what it was `before`, in the order that its
-        memory and ports allow. Raises Unreachable or Unsupported."""
+        memory and ports allow. Raises Unreachable or Unsupported, and Refused for what is in the
+        way there."""
         plan, facts = await self._asked(want, target, operation)
         if not plan.started:
             return plan
         deployer = self._deployers[target]
+        if isinstance(deployer, Foretelling):
+            plan = replace(plan, warnings=(*plan.warnings, *await deployer.foretell(want)))
         need = await deployer.need(want)
         old = await deployer.need(before) if before and plan.stopped else None
         gives = _given_back(plan, before, old)

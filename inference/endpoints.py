@@ -57,6 +57,11 @@ class Endpoint:
         return self.replica.revision != FOREIGN
 
     @property
+    def model(self) -> str:
+        """What a replica calls its model: like the service, unless it said another."""
+        return dict(self.manner.models).get(self.service, self.service)
+
+    @property
     def load(self) -> float:
         """0 when idle, 1 when full, more when requests wait."""
         return self.in_flight / self.capacity

@@ -62,7 +62,7 @@ class Router:
         if found.model is not None:
             for endpoint in self._endpoints.of(found.members[0]):
                 offered = [name for name, _ in endpoint.manner.models]
-                if offered and found.model not in offered:
+                if offered and not endpoint.ours and found.model not in offered:
                     raise unknown_model(model, [f"{endpoint.service}/{name}" for name in offered])
         return found
 
@@ -179,9 +179,9 @@ class Visit:
 
 
 def model_there(goal: Goal, endpoint: Endpoint) -> str:
-    """What the model is called at an endpoint: a replica knows its own by the service's name."""
+    """What the model is called at an endpoint."""
     if endpoint.ours:
-        return endpoint.service
+        return endpoint.model
     models = dict(endpoint.manner.models)
     if goal.model is not None:
         return models.get(goal.model, goal.model)

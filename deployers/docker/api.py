@@ -16,6 +16,7 @@ from deployers.docker.container import Container
 from deployers.docker.line import Answer as Answer
 from deployers.docker.line import Gone as Gone
 from deployers.docker.line import Line
+from deployers.docker.marks import TAKEN_OVER, Mark, candidates, inspected, labelled, marks
 from deployers.docker.shelf import Mount
 from deployers.docker.ways.connection import Connection
 from domain.replicas import Gpu
@@ -30,8 +31,10 @@ CONFLICT = 409
 class Api:
     """One engine, by one connection."""
 
-    def __init__(self, name: str, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, name: str, connection: Connection, *, heeds_marks: bool = False) -> None:
+        """`heeds_marks`: whether containers may be ours by a mark beside them (see `marks`). To
+        look for those takes one more call a list."""
+        self._connection, self._heeds_marks = connection, heeds_marks
         self._line = Line(name, connection)
 
     async def info(self) -> Mapping[str, Any]:
@@ -57,9 +60,29 @@ class Api:
     async def listed(self, **labels: str) -> list[Mapping[str, Any]]:
         """The same at a glance, in one call however many there are."""
         wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-        return await self._line.call(
-            lambda client: client.containers(all=True, filters={"label": wanted})
+        if not self._heeds_marks:
+            return await self._list({"label": wanted})
+        found, marked = await asyncio.gather(self._list({"label": wanted}), self.marks())
+        if others := candidates(marked, labels):
+            found = [*found, *await self._list({"id": others})]
+        return labelled(found, marked, labels)
+
+    async def marks(self) -> list[Mark]:
+        """Every mark there is, also of containers that are gone."""
+        told = await self._line.call(lambda client: client.volumes(filters={"label": TAKEN_OVER}))
+        return marks(told.get("Volumes"))
+
+    async def put_mark(self, mark: Mark) -> None:
+        """Make it; one that is there already stays as it is. Raises Answer."""
+        labels = dict(mark.labels)
+        await self._line.call(
+            lambda client: client.create_volume(mark.name, labels=labels), settle=True
         )
+
+    async def take_mark(self, mark: Mark) -> None:
+        """Take it away. One that is gone is fine."""
+        with suppress(Gone):
+            await self._line.call(lambda client: client.remove_volume(mark.name), settle=True)
 
     async def container(self, name: str) -> Mapping[str, Any]:
         """One container, by name or id. Raises Gone."""
@@ -169,12 +192,12 @@ class Api:
         with suppress(Gone):
             await self._line.call(lambda client: client.stop(name, timeout=patience), settle=True)
 
-    async def remove(self, name: str) -> None:
-        """Take it away, running or not, with its anonymous volumes. One that is gone is fine."""
+    async def remove(self, name: str, *, volumes: bool = True) -> None:
+        """Take it away, running or not, with its anonymous `volumes`. One that is gone is fine."""
 
         try:
             await self._line.call(
-                lambda client: client.remove_container(name, force=True, v=True), settle=True
+                lambda client: client.remove_container(name, force=True, v=volumes), settle=True
             )
         except Gone:
             return
@@ -282,8 +305,15 @@ class Api:
         await self._line.aclose()
 
     async def _whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in listed))
-        return [each for each in looked if each is not None]
+        there = list(listed)
+        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in there))
+        pairs = zip(looked, there, strict=True)
+        return [inspected(each, short) for each, short in pairs if each is not None]
+
+    async def _list(self, filters: Mapping[str, list[str]]) -> list[Mapping[str, Any]]:
+        return await self._line.call(
+            lambda client: client.containers(all=True, filters=dict(filters))
+        )
 
     async def _if_there(self, name: str) -> Mapping[str, Any] | None:
         try:

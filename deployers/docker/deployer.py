@@ -22,6 +22,7 @@ from deployers.docker.waiting import Greeting, Readiness, Waiting
 from deployers.docker.watching import Watching
 from deployers.engines.presets import presets
 from deployers.protocol import Capabilities, LogLine, Stocked
+from domain import made_of
 from domain.clock import Clock
 from domain.errors import Refused, TargetError, Unhealthy, UnknownName, Unsupported, WorldChanged
 from domain.fit import Need
@@ -60,6 +61,7 @@ class DockerDeployer:
     ) -> None:
         self._name, self._api, self._clock = name, api, clock
         self._starting, self._readiness = starting, readiness
+        self._taking_over = starting.adoption.taking_over
         self._waiting = Waiting(api, readiness, clock)
         self._liveness, self._cards = Liveness(api, clock), CardMemory(api, clock)
         self._observing = Observing(name, api, readiness, self._liveness, clock)
@@ -137,6 +139,10 @@ class DockerDeployer:
         except (TargetError, Unsupported):
             return ()
 
+    async def foretell(self, want: ServiceSpec) -> tuple[str, ...]:
+        """What runs already of a project that is to be adopted. Raises Refused."""
+        return await self._starting.adoption.foretell(want) if adopted.is_adopted(want) else ()
+
     async def stock(self, want: ServiceSpec) -> Stocked:
         """Whether the model file is on that host. Of what an engine fetches nothing is known."""
         if adopted.is_adopted(want):
@@ -158,15 +164,16 @@ class DockerDeployer:
             case Step(StepKind.START, ReplicaId() as replica):
                 await self._start(replica, plan, step, report)
             case Step(StepKind.WAIT_READY, ReplicaId() as replica):
-                await self._wait_ready(replica, plan.want, step, report)
+                await self._wait_ready(replica, plan, step, report)
             case Step(StepKind.STOP, ReplicaId() as replica):
-                await self._stop(replica, step, report)
+                await self._stop(replica, plan.operation, step, report)
             case Step(StepKind.VERIFY):
                 await self._verify(plan, report)
             case Step(StepKind.FORGET):
                 for each in await self._observing.containers(plan.want.name):
                     await self._remove(each)
                 await self._starting.adoption.end_all(plan.want.name)
+                await self._taking_over.sweep(plan.want.name, ())
 
     async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
         there = {each.replica: each.id for each in await self._glimpses(plan.want.name)}
@@ -178,15 +185,18 @@ class DockerDeployer:
         if found is not None and (found.runs or found.status == "restarting"):
             report(Progress(str(step), str(replica), Phase.LOADING, 1.0, "runs already"))
             return
+        if found is not None and found.taken_over:
+            await self._taking_over.start_again(found)
+            report(Progress(str(step), str(replica), Phase.LOADING, 1.0, "it is started again"))
+            return
         if found is not None:
             await self._remove(found)
         if plan.want.gpu != "none":
             await self._cards.settled(str(step), str(replica), report)
         await self._starting.start(replica, plan, str(step), report)
 
-    async def _wait_ready(
-        self, replica: ReplicaId, want: ServiceSpec, step: Step, report: Report
-    ) -> None:
+    async def _wait_ready(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
+        want = plan.want
         try:
             first = await self._waiting.until_ready(
                 replica, want.startup_budget, str(step), report, self._greeting(want)
@@ -194,6 +204,7 @@ class DockerDeployer:
         except Unhealthy:
             if adopted.is_adopted(want):
                 await self._starting.adoption.halt(want.name)
+            await self._let_go(await self._find(replica), plan.operation)
             raise
         text = str(first) if first else "ready before"
         report(Progress(str(step), str(replica), Phase.READY, 1.0, text))
@@ -201,14 +212,18 @@ class DockerDeployer:
     def _greeting(self, want: ServiceSpec) -> Greeting | None:
         """What an engine has to hear once it listens; None for one that is told as it starts."""
         if adopted.is_adopted(want):
-            return lambda url, _: adopting.listed(url, want.name)
+            called = dict(want.settings).get("model", want.name)
+            return lambda url, _: adopting.listed(url, called)
         if want.engine != "ollama":
             return None
         tag = want.source.location
         return lambda url, tell: ollama.introduce(url, tag, want.name, self._clock, tell)
 
-    async def _stop(self, replica: ReplicaId, step: Step, report: Report) -> None:
+    async def _stop(self, replica: ReplicaId, operation: str, step: Step, report: Report) -> None:
         found = await self._find(replica)
+        if await self._let_go(found, operation):
+            report(Progress(str(step), str(replica), Phase.STOPPED, 1.0, "runs on by itself"))
+            return
         if found is not None and found.phase(ready=True) is not Phase.FAILED:
             await self._end(found)
         report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
@@ -226,24 +241,41 @@ class DockerDeployer:
         if alive := [str(each.replica) for each in unwanted if self._alive(each)]:
             raise Refused(f"{', '.join(alive)} runs and should not", hint="plan again")
         for each in unwanted:
-            await self._remove(each)
+            if plan.wanted or not each.taken_over:  # what is only stopped is to be started again
+                await self._remove(each)
+        await self._taking_over.sweep(plan.want.name, [each.id for each in found.values()])
         report(Progress("verify", None, None, 1.0))
 
     async def _end(self, found: Seen) -> None:
-        """Stop it, if it runs, and take it away."""
+        """Stop it, if it runs, and take it away, unless it was taken over."""
         self._watching.ended(found.id)
         if found.runs and found.hardware == "cuda":
             await self._cards.note()
         if found.runs or found.status == "restarting":
             await self._api.stop(found.id, _POLITE)
-        await self._remove(found)
+        if found.taken_over:
+            self._liveness.forget(found.id)
+        else:
+            await self._remove(found)
+
+    async def _let_go(self, found: Seen | None, operation: str) -> bool:
+        """Whether it was taken over by this very change, which then comes to nothing: it is its
+        owner's again, as it was."""
+        if found is None or not found.taken_over or found.operation != operation:
+            return False
+        await self._taking_over.let_go(found)
+        self._readiness.forget(found.id)
+        return True
 
     async def _remove(self, found: Seen) -> None:
         self._watching.ended(found.id)
-        if found.project is not None:
+        if found.taken_over:
+            await self._taking_over.let_go(found)
+        elif found.project is not None:
             await self._starting.adoption.end(found.project)
         else:
-            await self._api.remove(found.id)
+            theirs = made_of.PROJECT in dict(found.made_of)  # and so is what it keeps
+            await self._api.remove(found.id, volumes=not theirs)
         self._readiness.forget(found.id)
         self._liveness.forget(found.id)
 

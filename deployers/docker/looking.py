@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deployers.docker.container import ADOPTED, HARDWARE, MADE_OF, OPERATION, PORT, PROJECT, REPLICA
+from deployers.docker.marks import TAKEN_OVER
 from domain.made_of import MadeOf
 from domain.replicas import Phase, ReplicaId
 
 _NEVER = "0001-01-01"
+_ASKED = (0, 130, 137, 143)
+"""What a process ends with that was asked to: by itself, by SIGINT, SIGKILL or SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Seen:
     restarts: int
     """How often the engine started it again by itself."""
     served: bool
-    """Whether it was ready once: since then the engine keeps it up."""
+    """Whether it was ready once: since then the engine keeps it up. Of one that was taken over it
+    is believed, for nothing was changed in it."""
     healthy: bool | None
     """What the image's own health check says; None if it has none or has not said yet."""
     port: int | None
@@ -45,6 +49,8 @@ class Seen:
     made_of: MadeOf
     project: str | None = None
     """The Compose project that was adopted for it; None for a container of its own."""
+    taken_over: bool = False
+    """Whether somebody else made it, and it is ours by a mark alone."""
 
     @property
     def life(self) -> tuple[str, datetime | None]:
@@ -69,6 +75,8 @@ class Seen:
                 return Phase.PENDING
             case "removing":
                 return Phase.STOPPED
+        if self.taken_over and self.exit_code not in _ASKED:  # the engine may not keep it up
+            return Phase.FAILED
         return Phase.STOPPED if self.served else Phase.FAILED
 
     @property
@@ -119,7 +127,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         replica = ReplicaId.parse(labels[REPLICA])
     except (KeyError, ValueError):
         return None
-    ended = moment(state.get("FinishedAt"))
+    ended, taken_over = moment(state.get("FinishedAt")), TAKEN_OVER in labels
     return Seen(
         id=container["Id"],
         replica=replica,
@@ -131,7 +139,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         started=moment(state.get("StartedAt")),
         ended=ended,
         restarts=container.get("RestartCount", 0),
-        served=(host.get("RestartPolicy") or {}).get("Name") == "unless-stopped",
+        served=taken_over or (host.get("RestartPolicy") or {}).get("Name") == "unless-stopped",
         healthy={"healthy": True, "unhealthy": False}.get(
             (state.get("Health") or {}).get("Status", "")
         ),
@@ -140,6 +148,7 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         hardware=labels.get(HARDWARE, "cpu"),
         made_of=tuple((what, which) for what, which in json.loads(labels.get(MADE_OF, "[]"))),
         project=labels.get(PROJECT) if ADOPTED in labels else None,
+        taken_over=taken_over,
     )
 
 

@@ -12,6 +12,8 @@ from deployers.docker.api import Api
 from deployers.docker.compose.adopting import Adoption
 from deployers.docker.compose.driving import Compose
 from deployers.docker.compose.program import Program
+from deployers.docker.compose.projects import Projects
+from deployers.docker.compose.taking_over import TakingOver
 from deployers.docker.container import LOOPBACK, Site
 from deployers.docker.deployer import DockerDeployer
 from deployers.docker.downloads import DEFAULT_HUB, Downloads, Origin
@@ -34,7 +36,7 @@ _ANY = "0.0.0.0"  # noqa: S104
 
 def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -> DockerDeployer:
     """A deployer that goes this way to its engine."""
-    api = Api(name, way)
+    api = Api(name, way, heeds_marks=settings.projects_dir is not None)
     shelf = Shelf(settings.volume, settings.models_dir)
     site = Site(shelf, settings.images, published(settings))
     images = Images(api, lambda host: login(settings, host, tools.secret), tools.clock)
@@ -44,7 +46,8 @@ def deployer(name: str, settings: DockerTarget, tools: Tools, way: Connection) -
     models = Models(Shelves(api, tools.clock), shelf, downloads, glances)
     program = Program(tools.state_dir / "run" / "docker-config")
     compose = Compose(api, way, program, always=settings.compose)
-    adoption = Adoption(api, way, program, images, settings.projects_dir)
+    projects = Projects(way, program, settings.projects_dir)
+    adoption = Adoption(api, projects, images, TakingOver(api, projects, images, tools.clock))
     offered = Offered(api, tools.clock)
     starting = Starting(api, images, models, site, compose, adoption, offered)
     return DockerDeployer(name, api, starting, Readiness(way, tools.probe), tools.clock)

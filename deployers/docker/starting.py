@@ -81,8 +81,8 @@ class Starting:
         and any hardware will do. Raises Unhealthy or Refused; nothing is left behind then."""
         if is_adopted(plan.want):
             tell = _telling(step, Phase.PULLING, report)
-            await self.adoption.start(replica, plan, tell)
-            report(Progress(step, str(replica), Phase.LOADING, 1.0, "the project is up"))
+            text = await self.adoption.start(replica, plan, tell)
+            report(Progress(step, str(replica), Phase.LOADING, 1.0, text))
             return
         choice = await self._choice(plan.want)
         try:

@@ -14,6 +14,7 @@ from deployers.docker.looking import Seen, seen
 from deployers.docker.ways.connection import Connection
 from deployers.engines.loading import stage
 from deployers.patience import Patience
+from domain import made_of
 from domain.clock import Clock
 from domain.diagnosis import gave_up
 from domain.errors import Failure, Refused, Unhealthy
@@ -47,7 +48,7 @@ class Readiness:
     async def ask(self, found: Seen) -> FirstToken | None:
         """Its first token, got now. None while it gives none."""
         endpoint = await self.endpoint(found)
-        first = await self._probe(endpoint, found.replica.service) if endpoint else None
+        first = await self._probe(endpoint, model(found)) if endpoint else None
         if first is not None:
             self._known[found.id] = found.started
         return first
@@ -55,6 +56,12 @@ class Readiness:
     def forget(self, container: str) -> None:
         """It is gone."""
         self._known.pop(container, None)
+
+
+def model(found: Seen) -> str:
+    """What the replica's server calls its model: like the service, unless something else was
+    said of it."""
+    return dict(found.made_of).get(made_of.MODEL, found.replica.service)
 
 
 class Waiting:
@@ -74,7 +81,8 @@ class Waiting:
         """Return once the replica has given a token; None if it had already.
 
         `greet` is what its engine has to hear once it listens. Raises Unhealthy as soon as it
-        dies, will not have what it hears, or its patience is over; it is ended then.
+        dies, will not have what it hears, or its patience is over; it is ended then, unless it was
+        taken over: that one goes on as it is.
         """
         patience, told = Patience(budget, self._clock), ""
         while (found := await self._look(replica)).runs:
@@ -83,7 +91,8 @@ class Waiting:
             if greet is not None and await self._greeted(found, greet, step, report):
                 greet = None
             if first := await self._readiness.ask(found):
-                await self._api.keep_up(found.id)
+                if not found.taken_over:
+                    await self._api.keep_up(found.id)
                 return first
             words = await self._api.last_words(found.id, 1)
             patience.sees(words)
@@ -128,6 +137,7 @@ class Waiting:
         return await self._ended(found, gave_up(seconds, found.healthy is True, log))
 
     async def _ended(self, found: Seen, failure: Failure) -> Unhealthy:
-        await failures.remember(self._api, found.id, failure)
-        await self._api.stop(found.id, _AT_ONCE)
+        if not found.taken_over:
+            await failures.remember(self._api, found.id, failure)
+            await self._api.stop(found.id, _AT_ONCE)
         return Unhealthy(str(found.replica), failure)

@@ -14,7 +14,7 @@ from domain.services import ServiceSpec
 _PORT = 8000
 _NUMBERS = {"port": (1, 65_535), "listens": (1, 65_535)}
 _KNOWN = {**_NUMBERS, "command": None}
-_OF_PROJECTS = {"service": None, "listens": _NUMBERS["listens"]}
+_OF_PROJECTS = {"service": None, "listens": _NUMBERS["listens"], "model": None}
 
 
 @dataclass(frozen=True, slots=True)

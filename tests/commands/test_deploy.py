@@ -123,3 +123,23 @@ def test_a_project_brings_its_own_engine_until_the_source_is_another():
 
     assert adopted.engine == "custom"
     assert spec(Deploy("tiny", OPS), adopted, PROD).engine == "llamacpp"
+
+
+def test_leave_to_take_over_is_for_one_project_and_shapes_no_replica():
+    chat, other = Source("compose", "/srv/chat"), Source("compose", "/srv/other")
+    asked = spec(Deploy("tiny", chat), None, PROD)
+
+    taken = spec(Deploy("tiny", take_over="yes"), asked, PROD)
+
+    assert (asked.take_over, taken.take_over) == (False, True)
+    assert taken.revision == asked.revision
+    assert spec(Deploy("tiny", chat, ctx=512), taken, PROD).take_over
+    assert not spec(Deploy("tiny", other), taken, PROD).take_over
+    assert not spec(Deploy("tiny", take_over="no"), taken, PROD).take_over
+
+
+@pytest.mark.parametrize("request_", [Deploy("tiny", OPS, take_over="yes")])
+@pytest.mark.parametrize("before", [None, RUNNING])
+def test_only_what_runs_of_a_project_can_be_taken_over(request_, before):
+    with pytest.raises(UsageError, match="only what runs of a Compose project"):
+        spec(request_, before, PROD)

@@ -54,6 +54,7 @@ def test_whether_somebody_serves_is_read_off_the_steps(steps, alive, told):
             ["replicas on a: `1` → `0`", "replicas on b: `0` → `2`"],
         ),
         ({"settings": (("parallel", "4"),)}, ["setting parallel: `default` → `4`"]),
+        ({"take_over": True}, ["takes over what runs: `no` → `yes`"]),
         ({"restarts": 1}, ["every replica is replaced by a new one"]),
         ({}, []),
     ],

@@ -91,6 +91,10 @@ class _Moody:
 
 
 class _Obliging(_Moody):
+    async def foretell(self, want):
+        await self.feels()
+        return (f"somebody else's {want.name} runs",)
+
     async def foresee(self, want):
         return await self.real.foresee(want)
 

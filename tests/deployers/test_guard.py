@@ -7,7 +7,7 @@ import pytest
 from deployers import protocol
 from deployers.guard import guarded
 from deployers.looks import AT_ONCE
-from deployers.protocol import Foresight, Hurried
+from deployers.protocol import Foresight, Foretelling, Hurried
 from domain.breaker import FAILURES, FIRST_WAIT
 from domain.errors import Refused, Unreachable, WorldChanged
 from domain.plans import Fingerprint, Plan
@@ -310,3 +310,14 @@ def test_what_a_deployer_offers_besides_its_guard_offers_too(moody, clock, tmp_p
         for real in (moody, plain):
             guard = guarded("wks", "rehearsal", real, clock)
             assert isinstance(guard, each) == isinstance(real, each), each
+
+
+async def test_what_is_there_already_is_told_or_waited_for_no_longer(
+    target, moody, monkeypatch: pytest.MonkeyPatch
+):
+    assert isinstance(target, Foretelling)
+    assert await target.foretell(spec()) == ("somebody else's tiny runs",)
+    monkeypatch.setattr("deployers.guard.FORETELLING", SOON)
+    moody.mood = "hangs"
+    with pytest.raises(Unreachable, match="did not answer within"):
+        await target.foretell(spec())

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.backends import Tier
-from domain.made_of import HARDWARE
+from domain.made_of import HARDWARE, MODEL
 from domain.replicas import Phase, Replica, ReplicaId
 from fleet.manners import manner
 
@@ -31,3 +31,8 @@ def test_what_it_computes_on_decides_who_is_asked_first(told, tier):
 )
 def test_connections_are_kept_only_where_that_is_known_to_work(engine, kept):
     assert manner(engine, replica()).keeps_alive is kept
+
+
+def test_a_model_of_another_name_goes_by_it_there():
+    assert manner("custom", replica((MODEL, "qwen3-4b"))).models == (("tiny", "qwen3-4b"),)
+    assert manner("custom", replica()).models == ()

@@ -136,6 +136,8 @@ class World:
     endpoints: Endpoints = field(default_factory=Endpoints)
     cancellations: Cancellations = field(default_factory=Cancellations)
     news: list[Progress] = field(default_factory=list)
+    measured: list[str] = field(default_factory=list)
+    """The models whose speed was asked for."""
     deployers: dict[str, Deployer] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
     first_token: FirstToken | None = None
@@ -217,6 +219,7 @@ class World:
         return list(dict.fromkeys(news.step for news in self.news))
 
     async def _measure(self, url: str, name: str) -> FirstToken | None:
+        self.measured.append(name)
         return self.first_token
 
     async def _deaf(self, url: str, name: str) -> FirstToken | None:

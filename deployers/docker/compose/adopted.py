@@ -5,6 +5,7 @@ By the Compose Specification (compose-spec.io), as Compose v2 reads and writes i
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +14,23 @@ from typing import Any
 
 from deployers import steps
 from deployers.docker.compose.project import text, written
-from deployers.docker.container import ADOPTED, SERVICE
+from deployers.docker.container import (
+    ADOPTED,
+    HARDWARE,
+    MADE_OF,
+    OPERATION,
+    PORT,
+    REPLICA,
+    REVISION,
+    SERVICE,
+)
+from deployers.docker.hardware import Choice
 from deployers.engines.preset import Hardware
+from domain import made_of
 from domain.errors import Refused, Unsupported
 from domain.made_of import PROJECT
 from domain.plans import Plan
-from domain.replicas import Observed
+from domain.replicas import Observed, ReplicaId
 from domain.services import ServiceSpec
 
 _NVIDIA = "nvidia"
@@ -102,11 +114,21 @@ def read(told: Mapping[str, Any], settings: Mapping[str, str]) -> Adopted:
     )
 
 
-def overlaid(project: Adopted, labels: Mapping[str, str], environment: Mapping[str, str]) -> str:
+def overlaid(
+    project: Adopted,
+    labels: Mapping[str, str],
+    environment: Mapping[str, str],
+    *,
+    whole: bool = True,
+) -> str:
     """What is laid over the project's own files, as YAML: by what its containers are found again,
-    and that the replica is not started again by itself until it was ready once."""
-    mark = {ADOPTED: text(labels[SERVICE])}
-    services: dict[str, Any] = {name: {"labels": mark.copy()} for name in project.images}
+    and that the replica is not started again by itself until it was ready once.
+
+    Unless the `whole` of it is to be ours, the others are not touched: they stay as they are.
+    """
+    mark = {ADOPTED: text(labels[SERVICE])} if whole else {}
+    ours = project.images if whole else [project.service]
+    services: dict[str, Any] = {name: {"labels": mark.copy()} for name in ours}
     serving = services[project.service]
     serving["labels"] |= {name: text(value) for name, value in labels.items()}
     serving["restart"] = text("no")
@@ -115,6 +137,27 @@ def overlaid(project: Adopted, labels: Mapping[str, str], environment: Mapping[s
     if project.restarts_by_deploy:
         serving["deploy"] = {"restart_policy": {"condition": "none"}}
     return written({"services": services})
+
+
+def labels(replica: ReplicaId, plan: Plan, project: Adopted, image: str) -> Mapping[str, str]:
+    """What is known of the replica, for its labels; `image` is by its digest."""
+    want = plan.want
+    called = dict(want.settings).get("model", want.name)
+    made = (
+        (made_of.PROJECT, str(want.source)),
+        (made_of.IMAGE, image),
+        (made_of.HARDWARE, str(Choice(project.hardware))),
+        *([(made_of.MODEL, called)] if called != want.name else []),
+    )
+    return {
+        SERVICE: want.name,
+        REVISION: want.revision,
+        REPLICA: str(replica),
+        OPERATION: plan.operation,
+        HARDWARE: project.hardware,
+        PORT: str(project.port),
+        MADE_OF: json.dumps(made),
+    }
 
 
 def _serving(services: Mapping[str, Any], named: str | None) -> str:

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import aiohttp
 
-from deployers.docker.api import CONFLICT, Answer, Api
-from deployers.docker.compose import adopted
-from deployers.docker.compose.adopted import Adopted
-from deployers.docker.compose.driving import refusal, whole
-from deployers.docker.compose.program import HOW, Program
-from deployers.docker.container import (
-    ADOPTED,
-    HARDWARE,
-    MADE_OF,
-    OPERATION,
-    PORT,
-    PROJECT,
-    REPLICA,
-    REVISION,
-    SERVICE,
-)
-from deployers.docker.diagnosis import diagnose
-from deployers.docker.diagnosis import refusal as no_of
-from deployers.docker.hardware import Choice
+from deployers.docker.api import Api
+from deployers.docker.compose import adopted, standing
+from deployers.docker.compose.driving import whole
+from deployers.docker.compose.program import HOW
+from deployers.docker.compose.projects import Projects, Read, Up
+from deployers.docker.compose.taking_over import TakingOver
+from deployers.docker.container import ADOPTED, PROJECT
 from deployers.docker.images import Images, Tell
-from deployers.docker.ways.connection import Connection, Way
-from domain import made_of
-from domain.errors import Refused, Unhealthy, Unsupported
+from domain.errors import Refused, Unsupported
 from domain.plans import Plan
 from domain.replicas import ReplicaId
 from domain.services import ServiceSpec
-
-_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_OVERRIDES = (
-    "compose.override.yaml",
-    "compose.override.yml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-)
-"""What Compose itself looks for in a folder, in its order."""
-
-_READING, _ENDING = 20.0, 120.0
-"""Seconds."""
 
 _LISTING = aiohttp.ClientTimeout(total=5)
 
@@ -57,135 +28,80 @@ class Adoption:
     """Adopts projects for services of one engine.
 
     Every container of such a project is labelled, so that the whole of it is found again and ends
-    with the service. One that ran before by itself is a stranger's, and is left alone.
+    with the service. One that ran before by itself is a stranger's, and is left alone, unless it
+    is to be taken over: then one container of it is Gantry's, and no other ever.
     """
 
     api: Api
-    connection: Connection
-    program: Program
+    projects: Projects
     images: Images
-    folder: Path | None
-    """Of the bot's machine, that projects lie under."""
+    taking_over: TakingOver
 
     def check(self, want: ServiceSpec, target: str, missing: str | None) -> None:
         """Raises Unsupported for what cannot be adopted; `missing` is what Compose lacks."""
-        adopted.check(want, target, self.folder)
+        adopted.check(want, target, self.projects.folder)
         if missing:
             raise Unsupported(f"no Compose project can be adopted: {missing}", hint=HOW)
 
+    async def foretell(self, want: ServiceSpec) -> tuple[str, ...]:
+        """What a plan has to say of what is there already, a sentence each. Nothing where its
+        files cannot be read, which may quote them. Raises Refused where that is in the way."""
+        try:
+            read = await self.projects.read(want)
+        except Refused:
+            return ()
+        if want.take_over:
+            return await self.taking_over.foretell(want, read)
+        await self._no_strangers(read, want.name)
+        return ()
+
     async def fetch(self, want: ServiceSpec, tell: Tell) -> None:
         """Read the project and have its images there. Raises Refused."""
-        await self.program.version()
-        project, _ = await self._read(want)
-        await self._no_strangers(project, want.name)
-        for image in sorted(set(project.images.values())):
+        await self.projects.program.version()
+        read = await self.projects.read(want)
+        if want.take_over:
+            await self.taking_over.fetch(want, read, tell)
+            return
+        await self._no_strangers(read, want.name)
+        for image in sorted(set(read.project.images.values())):
             await self.images.fetch(image, tell)
 
-    async def start(self, replica: ReplicaId, plan: Plan, tell: Tell) -> None:
-        """Bring the project up with our labels on it, or leave nothing of it but its volumes.
+    async def start(self, replica: ReplicaId, plan: Plan, tell: Tell) -> str:
+        """Bring the project up with our labels on it, or leave nothing of it but its volumes; or
+        take over what runs of it. Returns which it was.
 
         Who stops waiting waits for the end of it all the same. Raises Unhealthy or Refused.
         """
         want = plan.want
-        project, words = await self._read(want)
-        await self._no_strangers(project, want.name)
+        read = await self.projects.read(want)
+        if want.take_over:
+            return await self.taking_over.start(replica, plan, read, tell)
+        await self._no_strangers(read, want.name)
+        project = read.project
         there = {name: await self.images.fetch(i, tell) for name, i in project.images.items()}
-        labels = _labels(replica, plan, project, there[project.service])
+        labels = adopted.labels(replica, plan, project, there[project.service])
         given = adopted.overlaid(project, labels, dict(want.env))
-        try:
-            within = max(_ENDING, want.startup_budget)
-            await whole(self._up(project, words, given, within), f"compose {project.name}")
-        except Answer as answer:
-            if answer.status == CONFLICT:
-                why = "a container that is not Gantry's has a name that the project gives"
-                raise Refused(why, hint=str(answer).splitlines()[-1]) from answer
-            raise Unhealthy(str(replica), diagnose(None, (), error=str(answer))) from answer
+        down = partial(self.projects.told, project.name, "down")
+        await self.projects.up(Up(replica, read, given, want.startup_budget), down)
+        return "the project is up"
 
     async def halt(self, service: str) -> None:
         """Stop all of its project, and leave it there to be looked at."""
         for project in await self._projects(service):
-            await self._told(project, "stop")
+            await self.projects.told(project, "stop")
 
     async def end(self, project: str) -> None:
         """Take a project down: its containers and networks. Volumes stay."""
-        await whole(self._told(project, "down"), f"compose down {project}")
+        await whole(self.projects.told(project, "down"), f"compose down {project}")
 
     async def end_all(self, service: str) -> None:
         """Take down whatever is left that was adopted for a service."""
         for project in await self._projects(service):
             await self.end(project)
 
-    async def _up(
-        self, project: Adopted, words: tuple[str, ...], given: str, within: float
-    ) -> None:
-        words = (*words, "--file", "-", "up", "--detach", "--no-build", "--pull", "never")
-        try:
-            await self._run(words, within, given)
-        except Answer:
-            await self._told(project.name, "down")
-            raise
-
-    async def _told(self, project: str, what: str) -> None:
-        """By its containers' labels: its files may be others by now, or gone."""
-        try:
-            await self._run(("--project-name", project, what), _ENDING)
-        except Answer as no:
-            raise no_of(f"`docker compose {what}` failed for {project}", str(no)) from no
-
-    async def _run(self, words: tuple[str, ...], within: float, given: str = "") -> str:
-        """Raises Answer for a no, in its own words; Unreachable or Refused as the connection has
-        it."""
-        way = await self.connection.open()
-        try:
-            said = await self.program.run(way, words, given=given, within=within)
-        except TimeoutError as error:
-            raise Answer(500, f"docker compose took more than {within:g} s") from error
-        if said.code != 0:
-            no = refusal(said.text)
-            raise no if isinstance(no, Answer) else await self.connection.explain(no)
-        return said.text
-
-    async def _read(self, want: ServiceSpec) -> tuple[Adopted, tuple[str, ...]]:
-        """(what it comes to, the options that name its files). Asks no engine. Raises Refused."""
-        try:
-            words = _words(self._files(Path(want.source.location)))
-        except OSError as error:
-            raise Refused(f"{want.source} cannot be read: {error.strerror}") from error
-        asked = (*words, "config", "--format", "json")
-        try:
-            said = await self.program.run(Way(""), asked, within=_READING)
-        except TimeoutError as error:
-            raise Refused(f"{want.source} took too long to read") from error
-        if said.code != 0:
-            why = str(refusal(said.text)).splitlines()[-1][:300]
-            raise Refused(f"Compose cannot read {want.source}: {why}", hint="see the file")
-        return adopted.read(_json(said.text), dict(want.settings)), words
-
-    def _files(self, place: Path) -> tuple[Path, ...]:
-        """Those of the project, links followed, so that none of them leads out of the folder."""
-        folder = (self.folder or place).resolve()
-        found = [place]
-        if place.is_dir():
-            found = [*_first(place, _NAMES), *_first(place, _OVERRIDES)]
-        if not found or not found[0].is_file():
-            raise Refused(
-                f"there is no Compose project at {place}",
-                hint="name its folder or file on the bot's machine, not the target's",
-            )
-        if not all(each.resolve().is_relative_to(folder) for each in found):
-            raise Refused(f"{place} leads out of the folder that projects lie under")
-        return tuple(found)
-
-    async def _no_strangers(self, project: Adopted, service: str) -> None:
-        for found in await self.api.containers(**{PROJECT: project.name}):
-            whose = (found["Config"].get("Labels") or {}).get(ADOPTED)
-            if whose != service:
-                owner = f"{whose} has adopted it" if whose else "it was not Gantry that started it"
-                raise Refused(
-                    f"the project {project.name} is on that host already, and {owner}",
-                    hint="take that down, which leaves its volumes, and deploy again: "
-                    f"docker compose -p {project.name} down",
-                )
+    async def _no_strangers(self, read: Read, service: str) -> None:
+        there = await self.taking_over.there(read)
+        standing.refuse_strangers(read.project, service, there, self.taking_over.clock.now())
 
     async def _projects(self, service: str) -> list[str]:
         found = await self.api.containers(**{ADOPTED: service})
@@ -193,7 +109,7 @@ class Adoption:
 
 
 async def listed(url: str, name: str) -> bool:
-    """Whether a server lists a model under a service's name. False while it lists none.
+    """Whether a server lists a model under this name. False while it lists none.
 
     Raises Refused for one that lists others only: requests could not reach them.
     """
@@ -209,46 +125,6 @@ async def listed(url: str, name: str) -> bool:
     if names and name not in names:
         raise Refused(
             f"it serves {', '.join(names[:5])}, and nothing that is called {name}",
-            hint="name the service like the model, or have it serve the model under this name",
+            hint=f"`--set model={names[0]}` has it asked for that under the service's name",
         )
     return name in names
-
-
-def _labels(replica: ReplicaId, plan: Plan, project: Adopted, image: str) -> Mapping[str, str]:
-    made = (
-        (made_of.PROJECT, str(plan.want.source)),
-        (made_of.IMAGE, image),
-        (made_of.HARDWARE, str(Choice(project.hardware))),
-    )
-    return {
-        SERVICE: plan.want.name,
-        REVISION: plan.want.revision,
-        REPLICA: str(replica),
-        OPERATION: plan.operation,
-        HARDWARE: project.hardware,
-        PORT: str(project.port),
-        MADE_OF: json.dumps(made),
-    }
-
-
-def _words(files: tuple[Path, ...]) -> tuple[str, ...]:
-    """The options that name a project, with its own `.env` and nobody else's."""
-    folder = files[0].parent
-    own = (("--env-file", str(folder / ".env")),) if (folder / ".env").is_file() else ()
-    named = (("--file", str(file)) for file in files)
-    pairs = (*own, ("--project-directory", str(folder)), *named)
-    return tuple(word for pair in pairs for word in pair)
-
-
-def _first(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    return [folder / name for name in names if (folder / name).is_file()][:1]
-
-
-def _json(said: str) -> Mapping[str, Any]:
-    """The object in what it wrote, which may have warnings before it."""
-    at = said.find("{\n") if not said.startswith("{\n") else 0
-    try:
-        found: Mapping[str, Any] = json.JSONDecoder().raw_decode(said, max(at, 0))[0]
-    except ValueError as error:
-        raise Refused("Compose says nothing of the project that can be understood") from error
-    return found

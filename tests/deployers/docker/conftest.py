@@ -8,12 +8,16 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deployers.docker.marks import TAKEN_OVER
 from tests.certificates import Authority
+from tests.contract.stages import Stage
+from tests.deployers.docker.projects import Host
 from tests.engines.engine import DockerEngine
 from tests.sshd import PROGRAM, Sshd
 
@@ -76,6 +80,33 @@ def swept() -> Iterator[None]:
     is chance. Here it is seen by the test that did it, which passes it over."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+async def host(
+    docker_engine: DockerEngine,
+    compose_plugins: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Host]:
+    monkeypatch.setenv("DOCKER_CONFIG", str(compose_plugins))
+    stage = Stage("docker", tmp_path / "bot", {"host": docker_engine.unix}, docker_engine)
+    made = Host(stage, docker_engine, tmp_path / "projects")
+    yield made
+    for name in {each["Config"]["Labels"]["com.docker.compose.project"] for each in _of(made)}:
+        made.compose("-p", name, "down", "--volumes")
+    await stage.close()
+    client = docker_engine.client()
+    for label in ("com.docker.compose.project", TAKEN_OVER):
+        for volume in client.volumes.list(filters={"label": label}):
+            volume.remove()
+    client.networks.prune()
+    client.close()
+
+
+def _of(host: Host) -> list[dict[str, Any]]:
+    label = "com.docker.compose.project"
+    return [each for each in host.containers().values() if label in each["Config"]["Labels"]]
 
 
 def docker(engine: Path, *words: str, stdin: bytes = b"") -> str:

@@ -6,130 +6,25 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import unused_port
 
-from deployers.protocol import Deployer
 from domain.errors import OpsError, Refused, Unhealthy, UnknownName, Unsupported
 from domain.plans import Step, StepKind, Strategy
-from domain.services import Placement, ServiceSpec
-from domain.sources import parse_source
 from domain.terms import Terms
 from fleet.fitting import Interrupts
 from fleet.store.database import Store
 from tests.contract.dying_bot import die
-from tests.contract.stages import TARGET, Stage, bring, ignore, make_plan
+from tests.contract.stages import TARGET, bring, ignore, make_plan
 from tests.contract.test_interruptions import Interrupt, cancelled
-from tests.engines.engine import DockerEngine
+from tests.deployers.docker.projects import PROJECT, Host, spec
 from tests.engines.images import STUB
 from tests.fleet.world import World
 from tests.sshd import Sshd
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
-
-SERVER = f"""\
-  server:
-    image: {STUB.reference}
-    container_name: my-server
-    command: ["--alias", "chat"]
-    environment: {{PRICE: "5 $$", OWN: "${{FROM_DOT_ENV-nothing}}"}}
-    ports: ["127.0.0.1::8080"]
-    restart: unless-stopped
-"""
-SIDE = f"""\
-  side:
-    image: {STUB.reference}
-    volumes: ["kept:/kept"]
-"""
-PROJECT = f"name: chatty\nservices:\n{SERVER}{SIDE}volumes:\n  kept:\n"
-
-
-@dataclass
-class Host:
-    """An engine, a folder of projects beside the bot, and a person at the command line."""
-
-    stage: Stage
-    engine: DockerEngine
-    projects: Path
-
-    def open(self, **settings: Any) -> Deployer:
-        return self.stage.open(**{"projects_dir": self.projects} | settings)
-
-    def write(self, text: str = PROJECT, folder: str = "chatty") -> Path:
-        place = self.projects / folder / "compose.yaml"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
-        return place
-
-    def compose(self, *words: str) -> str:
-        told = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG")}
-        done = subprocess.run(
-            ["docker", "compose", *words],
-            env=told | {"DOCKER_HOST": self.engine.unix},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
-
-    def containers(self) -> dict[str, dict[str, Any]]:
-        client = self.engine.client()
-        try:
-            return {
-                str(each.name): each.attrs
-                for each in client.containers.list(all=True, ignore_removed=True)
-            }
-        finally:
-            client.close()
-
-    def names(self, what: str) -> set[str]:
-        client = self.engine.client()
-        try:
-            return {str(each.name) for each in getattr(client, what).list()}
-        finally:
-            client.close()
-
-
-@pytest.fixture
-async def host(
-    docker_engine: DockerEngine,
-    compose_plugins: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Host]:
-    monkeypatch.setenv("DOCKER_CONFIG", str(compose_plugins))
-    stage = Stage("docker", tmp_path / "bot", {"host": docker_engine.unix}, docker_engine)
-    made = Host(stage, docker_engine, tmp_path / "projects")
-    yield made
-    for name in {each["Config"]["Labels"]["com.docker.compose.project"] for each in _of(made)}:
-        made.compose("-p", name, "down", "--volumes")
-    await stage.close()
-    client = docker_engine.client()
-    for volume in client.volumes.list(filters={"label": "com.docker.compose.project"}):
-        volume.remove()
-    client.networks.prune()
-    client.close()
-
-
-def _of(host: Host) -> list[dict[str, Any]]:
-    label = "com.docker.compose.project"
-    return [each for each in host.containers().values() if label in each["Config"]["Labels"]]
-
-
-def spec(place: Path, name: str = "chat", **fields: Any) -> ServiceSpec:
-    return ServiceSpec(
-        name=name,
-        source=parse_source(f"compose:{place}"),
-        engine="custom",
-        placements=(Placement(target=TARGET, replicas=fields.pop("replicas", 1)),),
-        **({"startup_budget": 30.0} | fields),
-    )
 
 
 async def test_a_project_serves_by_its_own_file_which_stays_as_it_is(host: Host):

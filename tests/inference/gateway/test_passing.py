@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from domain.backends import Backend
+from domain.backends import Backend, Manner
 from domain.routes import Member, Route
 from inference.gateway.opening import Ways
 from tests.inference.gateway.conftest import CHAT, HELLO, PATIENT, STREAM, soon, staged
@@ -130,6 +130,15 @@ async def test_a_backends_models_go_by_the_names_they_have_here(stages, upstream
     stage = await stages(backends=(Backend("studio", "vllm", upstream.url, models=models),))
     assert (await stage.ask({**HELLO, "model": model})).status == 200
     assert upstream.asked[0].json["model"] == there
+
+
+async def test_a_replica_is_asked_by_the_name_that_it_has_for_its_model(stage, upstreams):
+    upstream = await upstreams()
+    stage.manner = Manner(models=(("tiny", "qwen3-4b"),))
+    pin = stage.admit(upstream)
+    assert (await stage.ask(HELLO)).status == 200
+    assert (await stage.ask({**HELLO, "backend": str(pin), "model": "gpt-4"})).status == 200
+    assert [asked.json["model"] for asked in upstream.asked] == ["qwen3-4b", "qwen3-4b"]
 
 
 async def test_a_model_that_a_backend_does_not_offer_cannot_be_asked_for(stages, upstreams):
