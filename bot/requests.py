@@ -10,9 +10,11 @@ from bot.keeping import kept
 from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
+from commands.batch import Batch
 from commands.conversation import opening
+from commands.enclosed import enclosing
 from commands.grammar import Grammar
-from commands.infer import Infer, showing, turn_text
+from commands.infer import Infer, turn_text
 from domain.errors import UsageError
 from domain.operations import Operation, operation_id
 from fleet.store.database import Transaction
@@ -53,7 +55,7 @@ class Requests:
     async def _typed(self, message: Message, tx: Transaction) -> Operation | Declined | None:
         text = command(message.body, self._prefix)
         service = await self._partner(message, tx)
-        if text is None and service and message.body.strip():
+        if text is None and service and message.body.strip() and not message.file:
             text = turn_text(service, message.body)
         if text is None:
             return None
@@ -61,8 +63,10 @@ class Requests:
             return refused
         verb = self._grammar.verb(text)
         asks = verb is not None and verb.request is Infer
-        if asks and message.picture is not None and isinstance(self._request(text), Infer):
-            text = showing(text, message.picture)
+        batch = verb is not None and verb.request is Batch
+        enclosed = message.enclosed or (message.thread if batch else None)
+        if enclosed is not None and isinstance(self._request(text), Infer | Batch):
+            text = enclosing(text, enclosed)
         talks = service is not None and asks
         return Operation(
             id=operation_id(message.event_id),
@@ -72,7 +76,7 @@ class Requests:
             text=text,
             said_at=message.at,
             changes=self._grammar.changes(text),
-            thread=message.thread if talks else None,
+            thread=message.thread if talks or batch else None,
             device=message.device,
             vouched=message.vouched,
         )

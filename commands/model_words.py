@@ -54,6 +54,18 @@ class ModelsWord(click.ParamType[str]):
         return ",".join(names)
 
 
+class ModelWord(ModelsWord):
+    """One of them."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take one name."""
+        if "," in str(value):
+            self.fail("only one can be asked; a route may lead to several")
+        return super().convert(value, param, ctx)
+
+
 def is_event_id(text: str) -> bool:
     """Whether a message could go by it, and it is one word."""
     return _EVENT.fullmatch(text) is not None

@@ -272,6 +272,7 @@ EVERY = [
     "logs tiny",
     "logs forgotten",
     "where tiny://ops",
+    "batch tiny",
 ]
 
 

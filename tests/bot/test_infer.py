@@ -149,7 +149,7 @@ async def test_whose_answer_did_not_come_is_told_what_another_said(desk, cast):
 async def asked(desk, body, thread=None, picture=None):
     """Ask, and wait for the answer. The event of the question."""
     made = desk.message(body)
-    message = replace(made, event_id=f"$ann{desk._count}", thread=thread, picture=picture)
+    message = replace(made, event_id=f"$ann{desk._count}", thread=thread, enclosed=picture)
     await desk.intake.file(Reading(f"s{desk._count}", (message,)))
     await desk.ends(operation_id(message.event_id))
     return message.event_id
