@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from domain.clock import Clock
 from domain.errors import Unreachable
@@ -77,7 +78,9 @@ class Course:
                     endpoint = await self._room()
                     line = self._left.popleft()
                     self._flying += 1
-                    group.create_task(self._ask(line, endpoint), name=f"batch line {line.number}")
+                    name = f"batch line {line.number}"
+                    task = group.create_task(self._ask(line, endpoint), name=name)
+                    task.add_done_callback(partial(self._landed, endpoint))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
 
@@ -94,7 +97,7 @@ class Course:
             wait = self._not_before - self.clock.monotonic()
             if wait <= 0:
                 goal = self.models.goal(self.name)
-                if (endpoint := self.models.share.free(goal)) is not None:
+                if (endpoint := self.models.share.take(goal)) is not None:
                     return endpoint
                 self._heed(ready=self.models.share.ready(goal))
             await self._look(min(wait, LOOK) if wait > 0 else LOOK)
@@ -119,18 +122,19 @@ class Course:
             news.cancel()
 
     async def _ask(self, line: Line, endpoint: Endpoint) -> None:
-        try:
-            with self.models.share.taken(endpoint):
-                asked, goal = line.asked(self.name), self.models.goal(self.name)
-                told = await self.models.put(asked, goal, endpoint, owner=self.owner)
-            if self._comes_back(line, told):
-                self._left.appendleft(line)
-            else:
-                self._tried.pop(line.number, None)
-                self.took(line, told)
-        finally:
-            self._flying -= 1
-            self._news.set()
+        asked, goal = line.asked(self.name), self.models.goal(self.name)
+        told = await self.models.put(asked, goal, endpoint, owner=self.owner)
+        if self._comes_back(line, told):
+            self._left.appendleft(line)
+        else:
+            self._tried.pop(line.number, None)
+            self.took(line, told)
+
+    def _landed(self, endpoint: Endpoint, task: asyncio.Task[None]) -> None:
+        """However it ended, and even if it never began."""
+        self.models.share.give_back(endpoint)
+        self._flying -= 1
+        self._news.set()
 
     def _comes_back(self, line: Line, told: Told) -> bool:
         """Whether it is to be asked again, later."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from inference.endpoints import Endpoint, Incarnation
 from inference.goals import Goal
@@ -22,8 +20,9 @@ class Share:
         """Whether there is anybody to ask."""
         return self._router.choose(goal, ()) is not None
 
-    def free(self, goal: Goal) -> Endpoint | None:
-        """Somebody who has room for one more request of a batch; None when nobody has now.
+    def take(self, goal: Goal) -> Endpoint | None:
+        """Somebody who has room for one more request of a batch, that one counted from now on
+        until it is given back; None when nobody has room now.
 
         On a route it is the one that a request would go to anyhow: that others have room is no
         reason to ask somebody who costs more.
@@ -32,21 +31,17 @@ class Share:
         first = found = self._router.choose(goal, tried)
         while first is not None and found is not None and found.service == first.service:
             if has_room(found, self._ours[found.incarnation]):
+                self._ours[found.incarnation] += 1
                 return found
             tried.add(found.incarnation)
             found = self._router.choose(goal, tried)
         return None
 
-    @contextmanager
-    def taken(self, endpoint: Endpoint) -> Iterator[None]:
-        """Count one more request there until the block ends."""
-        self._ours[endpoint.incarnation] += 1
-        try:
-            yield
-        finally:
-            self._ours[endpoint.incarnation] -= 1
-            if not self._ours[endpoint.incarnation]:
-                del self._ours[endpoint.incarnation]
+    def give_back(self, endpoint: Endpoint) -> None:
+        """One request less is under way there."""
+        self._ours[endpoint.incarnation] -= 1
+        if not self._ours[endpoint.incarnation]:
+            del self._ours[endpoint.incarnation]
 
 
 def has_room(endpoint: Endpoint, ours: int) -> bool:
