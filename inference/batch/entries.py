@@ -11,7 +11,7 @@ from inference.batch.lines import Line
 from inference.gateway.misses import Whole
 
 LONGEST = 4_000_000
-"""Characters of one entry; an answer that is longer counts as failed."""
+"""Characters of one entry, and bytes of what came back; what is longer counts as failed."""
 
 UNASKED = "batch_ended"
 """The code of a request that was not asked, since the batch ended before it was its turn."""
@@ -38,6 +38,8 @@ def answered(batch: str, line: Line, whole: Whole, masked: Masked) -> Entry:
 
     The secrets in the texts of it are masked, each for itself, so that it stays JSON.
     """
+    if len(whole.body) > LONGEST:
+        return _too_large(batch, line)
     try:
         body = json.loads(whole.body, parse_constant=_no_constant)
         if whole.status == 200 and not isinstance(body, dict):
@@ -53,10 +55,7 @@ def answered(batch: str, line: Line, whole: Whole, masked: Masked) -> Entry:
     except (ValueError, RecursionError):
         message = f"what it sent is no JSON (HTTP {whole.status})"
         return unanswered(batch, line, "invalid_answer", message)
-    if len(entry.text) > LONGEST:
-        message = f"the answer has more than {LONGEST / 1e6:g} MB"
-        return unanswered(batch, line, "answer_too_large", message)
-    return entry
+    return entry if len(entry.text) <= LONGEST else _too_large(batch, line)
 
 
 def unanswered(batch: str, line: Line, code: str, message: str) -> Entry:
@@ -75,6 +74,11 @@ def _entry(
     }
     text = json.dumps(told, separators=(",", ":"), allow_nan=False)
     return Entry(line, text, _kept(error["message"]) if error else None)
+
+
+def _too_large(batch: str, line: Line) -> Entry:
+    message = f"the answer has more than {LONGEST / 1e6:g} MB"
+    return unanswered(batch, line, "answer_too_large", message)
 
 
 def _error_in(body: Any, status: int) -> dict[str, str]:

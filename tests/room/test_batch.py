@@ -171,7 +171,7 @@ async def test_killed_in_the_middle_it_goes_on_and_asks_nothing_twice_that_was_k
     kept, twice = asked[:6], asked[6:8]
     assert len(asked) == 12
     assert not set(asked[6:]) & set(kept)
-    assert sorted(asked[8:]) == sorted([*twice, *asked[10:]]) or set(twice) <= set(asked[8:])
+    assert set(twice) <= set(asked[8:])
     ((_, entries),) = await handed_over(room)
     assert [entry["custom_id"] for entry in entries] == names
     assert (await room.says("!ping")).state == "succeeded"

@@ -237,9 +237,13 @@ def test_what_is_no_answer_is_a_failure(body):
 def test_an_answer_may_have_so_many_characters_and_no_more(monkeypatch):
     monkeypatch.setattr("inference.batch.entries.LONGEST", 300)
     assert entry(body=json.dumps({"a": "x" * 100}).encode())[1] is None
-    told, failure = entry(body=json.dumps({"a": "x" * 300}).encode())
-    assert told["error"]["code"] == "answer_too_large"
-    assert "has more than" in failure
+    for body in (
+        b'{"a":"' + b"x" * 300 + b'"}',
+        '{"a":"ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ"}'.encode(),
+    ):
+        told, failure = entry(body=body)
+        assert told["error"]["code"] == "answer_too_large"
+        assert "has more than" in failure
 
 
 def test_secrets_in_an_answer_are_masked_and_it_stays_json():
