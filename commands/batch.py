@@ -14,13 +14,13 @@ from commands.replies import Enclosure, Reply, duration
 from commands.unanswered import explained
 from commands.verb import Deps, Verb, argument, option
 from commands.weighing import touched
-from domain.errors import Cancelled, OpsError, Refused, RequestError, UsageError
+from domain.errors import Cancelled, OpsError, Refused, RequestError, UnknownName, UsageError
 from domain.people import Role
 from domain.progress import Progress, Report
 from domain.services import ServiceSpec
 from fleet.batch_book import MOST_CHARACTERS, BatchBook, kept_texts
 from inference.asking import Told
-from inference.batch.course import Course
+from inference.batch.course import Course, GaveUp
 from inference.batch.entries import UNASKED, answered, unanswered
 from inference.batch.lines import MOST_BYTES, MOST_LINES, BadFile, Line, read_lines
 from inference.goals import Goal
@@ -53,8 +53,10 @@ async def batch(request: Batch, permit: Permit, deps: Deps, report: Report) -> R
         await deps.cancellations.guard(permit.operation.id, run.run())
     except Cancelled as error:
         return await run.cut_short(error, "cancelled")
-    except OpsError as error:
+    except (UnknownName, GaveUp) as error:
         return await run.cut_short(await explained(error, request.name, deps), "ended")
+    except OpsError as error:
+        return await run.cut_short(error, "ended")
     return await run.complete()
 
 

@@ -14,11 +14,13 @@ from commands.batch import GIVEN_UP
 from domain.backends import Backend
 from domain.errors import Refused, Unreachable
 from domain.operations import State, operation_id
+from domain.replicas import ReplicaId
 from domain.usage import Fault
 from fleet.batch_book import BatchBook
 from fleet.store.tables import batch_entries, files
 from inference.asking import Models, Told
 from inference.batch.lines import read_lines
+from inference.endpoints import FOREIGN
 from inference.gateway.misses import Whole
 from tests.fleet.world import until
 
@@ -403,10 +405,17 @@ async def test_no_shutdown_waits_for_a_batch(desk, cast, shelf):
         await quiet
 
 
-async def test_the_caption_of_a_file_in_a_conversation_is_no_prompt(desk, cast, shelf):
-    made = replace(desk.message("what is this?"), thread="$1", enclosed="$2", file=True)
-    await desk.intake.file(Reading("s9", (made,)))
-    assert await desk.operation(operation_id(made.event_id)) is None
+async def test_nothing_is_left_out_of_a_file_that_programs_read(desk, cast, shelf, monkeypatch):
+    monkeypatch.setattr("bot.matrix.attachments.FILE_LIMIT", 10)
+    await said(desk)
+    assert len(entries(desk)) == 3
+
+
+async def test_who_gives_up_says_how_far_it_got(desk, cast, shelf):
+    desk.world.endpoints.withdraw(ReplicaId("studio", FOREIGN, 0))
+    words = await said(desk)
+    assert words.startswith("✗ batch studio: studio had no ready replica for 10 minutes.")
+    assert "0 of 3 answered, 3 not asked." in words
 
 
 # What is kept of it

@@ -244,6 +244,16 @@ async def test_a_picture_is_shown_that_the_command_captions_or_replies_to(desk, 
     assert [texts for _, texts in cast.asked[1:3]] == [["what is this?"], ["what was that?"]]
 
 
+async def test_the_caption_of_a_file_in_a_conversation_is_no_prompt(desk, cast):
+    """Nobody would see the file."""
+    question = await asked(desk, "!infer tiny hello")
+    said = [replace(desk.message("what is this?"), thread=question, file=file) for file in (1, 0)]
+    await desk.intake.file(Reading("s8", tuple(said)))
+    await desk.ends(operation_id(said[1].event_id))
+    assert await desk.operation(operation_id(said[0].event_id)) is None
+    assert len(cast.asked) == 2
+
+
 async def test_what_is_no_picture_that_models_read_is_told_and_nobody_asked(desk, cast):
     desk.worker._deps = replace(desk.deps, gallery=Shelf(film=b"....ftypmp42"))
     await asked(desk, "!infer tiny what is this?", picture="$film")
