@@ -21,6 +21,7 @@ from inference.batch.share import has_room
 from inference.client import Timeouts
 from inference.endpoints import Endpoint
 from inference.gateway.misses import Whole
+from tests.fleet.world import Time
 from tests.upstreams import RESET, Answer, Fate, Status, Upstream
 
 
@@ -185,6 +186,19 @@ async def test_on_a_route_that_others_have_room_is_no_reason_to_ask_them(
     assert (len(small.asked), len(large.asked)) == (6, 0)
 
 
+async def test_on_a_route_with_weights_nobody_gets_more_than_a_share(
+    models, clock, endpoints, started
+):
+    members = {"tiny": await started(), "canary": await started()}
+    for name, upstream in members.items():
+        admit(endpoints, upstream, capacity=2, service=name)
+        upstream.always(Answer(delay=0.005))
+    route = Route("chat", (Member("tiny"), Member("canary", 50)))
+    models._relay.router.routes = {"chat": route}
+    await Batch(models, clock, "chat").course.run(lines(60))
+    assert [upstream.most_in_flight for upstream in members.values()] == [1, 1]
+
+
 async def test_another_replica_answers_what_one_cannot(batch, endpoints, started):
     bad, good = await started(), await started()
     bad.always(Status(500))
@@ -264,6 +278,22 @@ async def test_nobody_is_waited_for_for_ever(batch, endpoints, upstream, monkeyp
     endpoints.withdraw(ReplicaId("tiny", "foreign", 0))
     with pytest.raises(GaveUp, match="tiny had no ready replica for"):
         await Batch(batch.course.models, batch.course.clock).course.run(lines(5))
+
+
+def test_only_what_goes_on_counts_as_nobody_being_there(models):
+    clock, (line,) = Time(), lines(1)
+    course = Batch(models, clock).course
+    away = Told(Whole(502, b""), Fault.UNREACHABLE, away=True)
+    assert course._comes_back(line, away)
+    clock.seconds += module.GIVEN_UP
+    assert not course._comes_back(line, Told(Whole(200, b"{}"), None))
+    clock.seconds += 1
+    assert course._comes_back(line, away)
+    clock.seconds += module.GIVEN_UP
+    assert course._comes_back(line, away)
+    clock.seconds += 1
+    with pytest.raises(GaveUp):
+        course._comes_back(line, away)
 
 
 async def test_a_name_that_leads_nowhere_any_more_ends_it(batch, endpoints, upstream):
