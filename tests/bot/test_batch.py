@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from bot.matrix.session import Reading
-from commands import batch as module
-from commands.batch import GIVEN_UP
+from commands import batching as module
+from commands.batching import GIVEN_UP
 from domain.backends import Backend
 from domain.errors import Refused, Unreachable
 from domain.operations import State, operation_id
