@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.matrix.attachments import attachment
 from bot.matrix.content import attributed, brief, overflow, told
-from commands.replies import Call, Reply, duration
+from commands.replies import Call, Enclosure, Reply, duration
 from domain.operations import Operation, State
 from domain.people import has_account
 from fleet.store.database import Transaction
@@ -54,8 +54,11 @@ class Ending:
                 await tx.messages.want(f"{self._key}:end", operation.room, brief(content))
             )
         text = overflow(blocks, self._prefix)
+        to = messages[-1].key
         if text is not None:
-            messages.append(await self._file(tx, text, to=messages[-1].key))
+            messages.append(await self._file(tx, text, to))
+        for number, file in enumerate(self._reply.files):
+            messages.append(await self._enclosed(tx, f"{self._key}:file:{number}", file, to))
         return messages
 
     async def _file(self, tx: Transaction, text: str, to: str) -> Message:
@@ -64,6 +67,10 @@ class Ending:
         name = f"{operation.text.split()[0]}-{operation.id}.txt"
         await tx.files.keep(key, File(name, text))
         return await tx.messages.want(key, operation.room, attachment(name, to))
+
+    async def _enclosed(self, tx: Transaction, key: str, file: Enclosure, to: str) -> Message:
+        await tx.files.keep(key, File(file.name, file.text))
+        return await tx.messages.want(key, self._operation.room, attachment(file.name, to))
 
     async def _call(self, tx: Transaction, took: float) -> Message:
         """A message that notifies the person who asked, since edits notify nobody."""

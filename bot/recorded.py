@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.declined import Declined
+from commands.batch import Batch
 from commands.grammar import Grammar, Parsed
 from commands.infer import Infer
 from commands.replies import Reply
@@ -30,7 +31,7 @@ def ended(
     outcome = _outcome(reply, state)
     request = parsed.request if parsed else None
     service = operation.service or getattr(request, "service", None)
-    if isinstance(request, Infer):
+    if isinstance(request, Infer | Batch):
         service = request.name
     return Record.of_operation(
         operation,

@@ -11,9 +11,11 @@ from bot.matrix.gestures import Reaction
 from bot.matrix.inbound import Message, command
 from bot.matrix.session import Reading
 from bot.submissions import Submission
+from commands.batch import Batch
 from commands.conversation import opening
+from commands.enclosed import enclosing
 from commands.grammar import Grammar
-from commands.infer import Infer, showing, turn_text
+from commands.infer import Infer, turn_text
 from domain.errors import UsageError
 from domain.operations import Operation, operation_id
 from fleet.store.database import Transaction
@@ -61,7 +63,7 @@ class Requests:
     async def _typed(self, message: Message, tx: Transaction) -> Operation | Declined | None:
         text = command(message.body, self._prefix)
         service = await self._partner(message, tx)
-        if text is None and service and message.body.strip():
+        if text is None and service and message.body.strip() and not message.file:
             text = turn_text(service, message.body)
         if text is None:
             return None
@@ -69,10 +71,12 @@ class Requests:
             return refused
         verb = self._grammar.verb(text)
         asks = verb is not None and verb.request is Infer
-        if asks and message.picture is not None and isinstance(self._request(text), Infer):
-            text = showing(text, message.picture)
+        batch = verb is not None and verb.request is Batch
+        enclosed = message.enclosed or (message.thread if batch else None)
+        if enclosed is not None and isinstance(self._request(text), Infer | Batch):
+            text = enclosing(text, enclosed)
         talks = service is not None and asks
-        return self._operation(message, text, message.thread if talks else None)
+        return self._operation(message, text, message.thread if talks or batch else None)
 
     def _operation(self, message: Message, text: str, thread: str | None = None) -> Operation:
         return Operation(

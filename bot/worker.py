@@ -18,8 +18,8 @@ from bot.recorded import ended
 from commands.access import Permit, own_permit, permit
 from commands.answers import ANSWERING, stopped
 from commands.dispatch import dispatch
+from commands.enclosed import unenclosed
 from commands.grammar import Grammar, Parsed
-from commands.infer import without_picture
 from commands.log_window import FOLLOWING, left_behind
 from commands.replies import Block, Reply, answering, following, masked_blocks, working
 from commands.verb import Deps
@@ -64,7 +64,7 @@ class Worker:
 
     def _start(self, operation: Operation) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(operation), name=f"work {operation.id}")
-        self._tasks[task] = operation.changes
+        self._tasks[task] = self._lasts(operation)
         task.add_done_callback(self._done)
         return task
 
@@ -82,12 +82,12 @@ class Worker:
 
     async def quiet(self, seconds: float) -> None:
         """Wait until what only talks has ended, but not longer than that."""
-        talking = [task for task, changes in self._tasks.items() if not changes]
+        talking = [task for task, lasts in self._tasks.items() if not lasts]
         if talking:
             await asyncio.wait(talking, timeout=seconds)
 
     async def aclose(self, grace: float) -> None:
-        """Let what only talks finish within `grace` seconds; leave changes to the next run."""
+        """Let what only talks finish within `grace` seconds; leave what lasts to the next run."""
         await self.quiet(grace)
         left = list(self._tasks)
         for task in left:
@@ -112,6 +112,11 @@ class Worker:
         state = State.SUCCEEDED if reply.ok else State.FAILED
         await self._end(operation, reply, State.CANCELLED if reply.cancelled else state)
 
+    def _lasts(self, operation: Operation) -> bool:
+        """Whether it goes on in the next run of the bot, and is not waited for."""
+        verb = self._grammar.verb(operation.text)
+        return operation.changes or (verb is not None and verb.lasts)
+
     def _is_stale(self, operation: Operation) -> bool:
         """Whether a command waited so long, unread, that nobody can still mean it."""
         unread = operation.state is State.FILED and not operation.own
@@ -125,7 +130,7 @@ class Worker:
             allowed = self._permit(operation, parsed, person)
         except OpsError as error:
             return Reply.failed("", error)
-        if operation.changes:
+        if operation.changes or parsed.verb.lasts:
             operation = await self._started(operation, parsed)
             allowed = self._permit(operation, parsed, person)
             return await dispatch(parsed, allowed, deps, live.report)
@@ -168,10 +173,13 @@ class Worker:
         deps = self._deps
         now = deps.clock.now()
         async with deps.store.transaction() as tx:
-            kept = await tx.operations.get(operation.id) if operation.changes else None
+            lasted = self._lasts(operation)
+            kept = await tx.operations.get(operation.id) if lasted else None
             kept = kept or operation
             await tx.operations.ended(operation.id, state, reply.summary[:500], now)
             messages = await Ending(kept, reply, state, deps.prefix).keep(tx, now)
+            if reply.files:
+                await tx.batches.drop_of([operation.id])  # the files have it
             asked = await tx.decisions.get(operation.id) if operation.changes else None
             await tx.audit.append(ended(kept, reply, state, now, self._grammar, asked))
         for message in messages:
@@ -182,7 +190,7 @@ class Worker:
         log.info("ended", operation=operation.id, state=str(state), **told_to_log)
 
     def _live(self, operation: Operation) -> LiveReply:
-        title = without_picture(operation.text).split("\n")[0][:60]
+        title = unenclosed(operation.text).split("\n")[0][:60]
 
         def show(news: Progress, elapsed: float) -> Sequence[Block]:
             if news.step == ANSWERING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from commands import loading
 from commands.access import Permit
 from commands.answers import Heard, reply, so_far
 from commands.conversation import answerer, budget, recalled
-from commands.model_words import EventWord, ModelsWord, is_event_id
+from commands.model_words import EventWord, ModelsWord
 from commands.pictures import data_url
 from commands.replies import Reply, Verbatim
 from commands.unanswered import explained
@@ -31,9 +30,6 @@ from inference.client import Turn
 
 DEFAULT_MAX_TOKENS = 1024
 """Enough for an answer one reads in a room."""
-
-_ASKED = re.compile(r"\s*infer\s+\S+")
-_SHOWN = re.compile(r"^ --image \$\S+")
 
 REMEMBERED = timedelta(days=30)
 """How long a conversation can be taken up again."""
@@ -86,18 +82,6 @@ async def infer(request: Infer, permit: Permit, deps: Deps, report: Report) -> R
 def turn_text(names: str, prompt: str) -> str:
     """The command that says a prompt as it was typed, even one that looks like options."""
     return f"{VERB.name} {names} {'-- ' if prompt.lstrip()[:1] in '-—–' else ''}{prompt}"
-
-
-def showing(text: str, event_id: str) -> str:
-    """A command that asks a model, with a message whose picture is to be shown, if it is one."""
-    found = _ASKED.match(text) if is_event_id(event_id) else None
-    return f"{found[0]} --image {event_id}{text[found.end() :]}" if found else text
-
-
-def without_picture(text: str) -> str:
-    """The same command as people typed it."""
-    found = _ASKED.match(text)
-    return text[: found.end()] + _SHOWN.sub("", text[found.end() :], 1) if found else text
 
 
 @dataclass(frozen=True)

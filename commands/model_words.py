@@ -38,8 +38,8 @@ class EventWord(click.ParamType[str]):
         return str(value)
 
 
-class ModelWord(click.ParamType[str]):
-    """`tiny`, `studio`, or `@chat` for a route."""
+class StandingWord(click.ParamType[str]):
+    """`tiny`, `studio`, or `@chat` for a route: who can be asked how he stands."""
 
     name = "model"
 
@@ -67,6 +67,18 @@ class ModelsWord(click.ParamType[str]):
         if len(names) > MOST:
             self.fail(f"{len(names)} are too many to read side by side; at most {MOST}")
         return ",".join(names)
+
+
+class ModelWord(ModelsWord):
+    """One of them."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Take one name."""
+        if "," in str(value):
+            self.fail("only one can be asked; a route may lead to several")
+        return super().convert(value, param, ctx)
 
 
 def is_event_id(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures that a model is shown together with a prompt."""
+"""Pictures that a model is shown together with a prompt, and other files in rooms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BEGINNINGS = (
 
 
 class Gallery(Protocol):
-    """Knows the pictures that people put into rooms."""
+    """Knows the pictures and files that people put into rooms."""
 
     async def picture(self, room: str, event_id: str) -> bytes | None:
         """The picture that a message is, in clear; None for a message that is none.
@@ -29,11 +29,31 @@ class Gallery(Protocol):
         """
         ...
 
+    async def file(self, room: str, event_id: str, largest: int) -> bytes | None:
+        """The file that a message is, in clear; None for a message that is none.
+
+        Raises Refused for one that cannot be read or has more than `largest` bytes, and
+        Unreachable or RateLimited where it cannot be had now.
+        """
+        ...
+
+    async def largest(self) -> int | None:
+        """Bytes that a file of ours may have; None where the homeserver does not say."""
+        ...
+
 
 class NoGallery:
-    """There are no pictures."""
+    """There are no pictures and no files."""
 
     async def picture(self, room: str, event_id: str) -> bytes | None:
+        """None."""
+        return None
+
+    async def file(self, room: str, event_id: str, largest: int) -> bytes | None:
+        """None."""
+        return None
+
+    async def largest(self) -> int | None:
         """None."""
         return None
 
@@ -51,6 +71,6 @@ def data_url(picture: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def too_large() -> Refused:
-    """Say how large a picture may be."""
-    return Refused(f"the picture has more than {LARGEST / 1e6:g} MB", hint="send a smaller one")
+def too_large(what: str = "picture", largest: int = LARGEST) -> Refused:
+    """Say how large a picture, or something else, may be."""
+    return Refused(f"the {what} has more than {largest / 1e6:g} MB", hint="send a smaller one")

@@ -52,6 +52,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes with the end of an operation, in the thread of its message."""
+
+    name: str
+    text: str = field(repr=False)
+    """Goes out as it is: whoever made it has masked what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """How an operation ended, for the room."""
 
@@ -62,6 +71,8 @@ class Reply:
     """What was raised, for the audit."""
     calls: tuple[Call, ...] = ()
     """Said besides, kept together with the end."""
+    files: tuple[Enclosure, ...] = ()
+    """Handed over with it."""
 
     @classmethod
     def done(cls, *blocks: Block) -> Reply:
@@ -97,6 +108,10 @@ class Reply:
     def adding(self, *blocks: Block) -> Reply:
         """The same, with more said below."""
         return replace(self, blocks=(*self.blocks, *blocks))
+
+    def enclosing(self, *files: Enclosure) -> Reply:
+        """The same, with files."""
+        return replace(self, files=(*self.files, *files))
 
     def marked_cancelled(self) -> Reply:
         """The same, as the end of something that was cancelled."""

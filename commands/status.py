@@ -10,7 +10,7 @@ from datetime import datetime
 from commands import standing
 from commands.access import Permit
 from commands.measured import busy, engine, traffic
-from commands.model_words import ModelWord
+from commands.model_words import StandingWord
 from commands.replies import Block, Reply, Table, duration
 from commands.verb import Deps, Verb, argument
 from domain.errors import UnknownName
@@ -176,7 +176,7 @@ VERB = Verb(
     request=Status,
     handle=status,
     role=Role.VIEWER,
-    params=(argument("name", ModelWord(), required=False),),
+    params=(argument("name", StandingWord(), required=False),),
     notes=(
         "Of backends, which Gantry does not run, it tells what kind they are, whether they answer, "
         "and what became of the last minute's requests; of a route who would be asked now, and "

@@ -95,6 +95,9 @@ class Verb(Generic[R]):
     acts: bool = False
     """True when it has effect without changing what runs, as a lock has: then the audit shows
     it too."""
+    lasts: bool = False
+    """True when it goes on for long and sees to its own end, however it is ended: then no
+    shutdown waits for it, and the next run of the bot goes on with it."""
     binds: bool = False
     """True when it changes what others may do, or what becomes of what runs."""
     prose: str | None = None

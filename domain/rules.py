@@ -15,7 +15,7 @@ from domain.subjects import Subjects, glob
 CHANGES: Final = ("deploy", "scale", "stop", "restart", "remove", "rollback")
 """What changes services. People may be asked before."""
 
-COMMANDS: Final = (*CHANGES, "keep", "lock", "unlock", "logs", "where")
+COMMANDS: Final = (*CHANGES, "keep", "lock", "unlock", "logs", "where", "batch")
 """What a role can be given. Who is in any role may look and talk, so that needs no rule."""
 
 ANYWHERE = "*"

@@ -60,6 +60,7 @@ class Pruning:
             await tx.files.drop_about(old)
             await tx.messages.drop_about(old)
             await tx.turns.drop_of(old)
+            await tx.batches.drop_of(old)
             await tx.decisions.drop_of(old)
             await tx.operations.drop(old)
         return len(old)

@@ -11,15 +11,18 @@ from domain.clock import Clock
 from domain.errors import OpsError, Refused, TargetError, Unreachable
 from domain.replicas import ReplicaId
 from domain.usage import Fault
+from inference.batch.share import Share
 from inference.client import Broken, ChatRequest, Turn, Usage
+from inference.endpoints import Endpoint
 from inference.gateway.asked import Asked
-from inference.gateway.misses import CutOff, Rejected
+from inference.gateway.misses import CutOff, Missed, Rejected, Whole
 from inference.gateway.problems import GONE, problem
 from inference.gateway.relay import Relay
 from inference.gateway.tally import Caller, Listener, Tally
 from inference.goals import Goal
 from inference.outlook import Outlook
 from inference.pace import Pace
+from inference.router import NotReady
 from inference.sse import EventParser
 from inference.wire import DONE, Chunk, Tokens, read_chunk
 
@@ -48,6 +51,18 @@ class Answer:
     """`stop`, or `length` where `max_tokens` or the context ended it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came back for a request that was put as it is."""
+
+    answer: Whole
+    """An error as the gateway's clients are told it, too."""
+    fault: Fault | None
+    """None for an answer that came whole."""
+    away: bool = False
+    """Whether nobody was there at all, so that nobody has seen it."""
+
+
 Held = Callable[[tuple[str, ...]], Awaitable[float]]
 """Told the services and backends that are waited for; returns seconds."""
 
@@ -59,6 +74,8 @@ class Models:
         self._relay = relay
         self._clock = clock
         self._ended = ended
+        self.share = Share(relay.router)
+        """What all batches together may take of whom."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,6 +130,31 @@ class Models:
             raise _for_people(error, goal, tally, hearing) from error
         finally:
             self._ended(tally.closed(status, fault))
+
+    def goal(self, name: str) -> Goal:
+        """What a name leads to. Raises UnknownName."""
+        return self._relay.router.goal(name)
+
+    async def put(self, asked: Asked, goal: Goal, first: Endpoint, *, owner: str = "") -> Told:
+        """Put a request that is not streamed to one endpoint, and where that does not answer to
+        others, and return what came back. It is accounted for as the `owner`'s.
+
+        Cancelled, it closes the connection at once.
+        """
+        tally = Tally(Caller(owner), goal.name, asked.api, self._clock, streamed=False)
+        status: int = GONE
+        fault: Fault | None = Fault.GONE
+        away = False
+        try:
+            answer = await self._relay.whole(asked, goal, tally, first=first)
+            status, fault = answer.status, None
+        except OpsError as error:
+            told = problem(error)
+            answer, status, fault = told.answer, told.answer.status, told.fault
+            away = isinstance(error, NotReady) or (isinstance(error, Missed) and error.certain)
+        finally:
+            self._ended(tally.closed(status, fault))
+        return Told(answer, fault, away)
 
     async def _hold(self, goal: Goal, seconds: float) -> None:
         """Wait so long for somebody to get ready. Raises NotReady where that makes no sense."""

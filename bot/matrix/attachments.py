@@ -17,6 +17,12 @@ FILE_LIMIT = 5_000_000
 
 MIMETYPE = "text/plain"
 
+JSON_LINES = ".jsonl"
+"""How the name of a file ends that programs read: nothing is left out of it, and its secrets were
+masked when it was made, since in the middle of a file that might break its lines."""
+
+JSON_LINES_MIMETYPE = "application/jsonl"
+
 
 def attachment(name: str, to: str) -> Content:
     """A message that is to offer a file, in the thread of the message of the key `to`."""
@@ -83,8 +89,10 @@ class Attachments:
             async with self._store.transaction() as tx:
                 file = await tx.files.get(key)
             assert file is not None, "a file is kept together with its message"
-            data = cut(file.text.encode())
-            uploaded = await self._api.upload(data, file.name, MIMETYPE, encrypt=encrypt)
+            whole = file.name.endswith(JSON_LINES)
+            data = file.text.encode() if whole else cut(file.text.encode())
+            kind = JSON_LINES_MIMETYPE if whole else MIMETYPE
+            uploaded = await self._api.upload(data, file.name, kind, encrypt=encrypt)
             self._uploaded[key] = uploaded
         return uploaded
 

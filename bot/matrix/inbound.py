@@ -34,8 +34,11 @@ class Message:
     """True when the sender's own identity, the one they were met with, has signed that device."""
     master: str | None = None
     """The public master key of an identity of the sender's that has; it may be a new one."""
-    picture: str | None = None
-    """The message that may be a picture these words are about: itself, or what it replies to."""
+    enclosed: str | None = None
+    """The message that may be a picture or a file these words are about: itself, or what it
+    replies to."""
+    file: bool = False
+    """True when they are the caption of a file that is no picture."""
 
 
 def read(event: Event, room: str, me: str) -> Message | None:
@@ -62,16 +65,17 @@ def read(event: Event, room: str, me: str) -> Message | None:
         return None
     threaded = relation.get("rel_type") == "m.thread"
     thread = text_of(relation.get("event_id")) if threaded else None
-    picture = event_id if captioned(content) else _replied_to(relation)
-    return Message(event_id, room, sender, body, at, thread, picture=picture)
+    enclosed = event_id if captioned(content) else _replied_to(relation)
+    file = content.get("msgtype") == "m.file"
+    return Message(event_id, room, sender, body, at, thread, enclosed=enclosed, file=file)
 
 
 def captioned(content: Mapping[str, Any]) -> bool:
-    """Whether it is a picture with words of somebody's own: a body beside the file's name, as
+    """Whether it is a picture or a file with words of somebody's own: a body beside its name, as
     Matrix has it since 1.10."""
     name = content.get("filename")
     return (
-        content.get("msgtype") == "m.image"
+        content.get("msgtype") in ("m.image", "m.file")
         and isinstance(name, str)
         and name != content.get("body")
     )

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from domain.errors import Busy, ConfigError
 from fleet.store.at_once import connect
 from fleet.store.audit import Audit, Mirror
+from fleet.store.batches import BatchEntries
 from fleet.store.decisions import DecisionRecords
 from fleet.store.expiries import Expiries
 from fleet.store.files import Files
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration. A test holds it against `migrations/versions`."""
 
 
@@ -72,6 +73,7 @@ class Transaction:
     incidents: Incidents
     keys: Keys
     usage: Usage
+    batches: BatchEntries
 
     @classmethod
     def over(
@@ -97,6 +99,7 @@ class Transaction:
             Incidents(connection),
             Keys(connection),
             Usage(connection),
+            BatchEntries(connection),
         )
 
 

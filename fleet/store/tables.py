@@ -271,6 +271,16 @@ usage = sa.Table(
     sa.Column("money", sa.BigInteger, nullable=False),
 )
 
+batch_entries = sa.Table(
+    "batch_entries",
+    metadata,
+    sa.Column("operation", sa.String, primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fingerprint", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("failure", sa.Text, nullable=True),
+)
+
 usage_batches = sa.Table(
     "usage_batches",
     metadata,

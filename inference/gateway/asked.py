@@ -94,7 +94,7 @@ def read(api: Api, raw: bytes) -> Asked:
     A field that stands there twice is refused: two readers might take two different ones for it,
     and so pass what was not meant to be asked for.
     """
-    body = _object(raw)
+    body = json_object(raw)
     model, backend = body.get("model"), body.pop("backend", None)
     tells = body.pop("_backend", False)
     if model is None and backend is not None:
@@ -111,19 +111,20 @@ def read(api: Api, raw: bytes) -> Asked:
     return Asked(api, name, body, raw, bool(stream), wants_usage, pin, tells_backend=bool(tells))
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes, what: str = "body") -> dict[str, Any]:
+    """Read what has to be an object, no name in it standing there twice. Raises BadRequest."""
     try:
         body = _READER.decode(raw.decode())
     except RecursionError:
-        raise BadRequest("the body is nested too deeply") from None
+        raise BadRequest(f"the {what} is nested too deeply") from None
     except UnicodeDecodeError:
-        raise BadRequest("the body is not UTF-8") from None
+        raise BadRequest(f"the {what} is not UTF-8") from None
     except ValueError as error:
         if isinstance(error, _Twice):
-            raise BadRequest(f"`{error}` stands in the body twice", str(error)) from None
-        raise BadRequest(f"the body is not JSON: {error}") from None
+            raise BadRequest(f"`{error}` stands in the {what} twice", str(error)) from None
+        raise BadRequest(f"the {what} is not JSON: {error}") from None
     if not isinstance(body, dict):
-        raise BadRequest("the body has to be a JSON object")
+        raise BadRequest(f"the {what} has to be a JSON object")
     return body
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from domain.errors import Unreachable
 from domain.usage import Fault
 from inference.client import Timeouts
+from inference.endpoints import Endpoint
 from inference.gateway.asked import Asked
 from inference.gateway.attempt import Attempt, Opening
 from inference.gateway.misses import Missed, Whole
@@ -27,14 +28,19 @@ class Relay:
         self._timeouts = timeouts
 
     async def whole(
-        self, asked: Asked, goal: Goal, tally: Tally, affinity: str | None = None
+        self,
+        asked: Asked,
+        goal: Goal,
+        tally: Tally,
+        affinity: str | None = None,
+        first: Endpoint | None = None,
     ) -> Whole:
-        """An answer that is not streamed.
+        """An answer that is not streamed; `first` is who is asked before others.
 
         Raises Missed, with what was said last, when nobody could give one; NotReady when nobody
         could be asked; Rejected for a clear no.
         """
-        tries = Tries(self.router, goal, affinity)
+        tries = Tries(self.router, goal, affinity, first)
         while True:
             attempt = await self._next(tries, asked, goal, tally)
             try:

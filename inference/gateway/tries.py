@@ -20,11 +20,14 @@ class Tries:
 
     __slots__ = ("_affinity", "_goal", "_last", "_router", "_same", "_tried", "fresh", "usage")
 
-    def __init__(self, router: Router, goal: Goal, affinity: str | None) -> None:
+    def __init__(
+        self, router: Router, goal: Goal, affinity: str | None, first: Endpoint | None = None
+    ) -> None:
         self._router, self._goal, self._affinity = router, goal, affinity
         self._tried: set[Incarnation] = set()
         self._last: Missed | None = None
-        self._same: Endpoint | None = None
+        self._same = first
+        """Who is asked next, whatever else is to be said of it."""
         self.fresh = False
         """Whether no connection may be used that was used before."""
         self.usage = True

@@ -10,9 +10,11 @@ from commands.grammar import Grammar
 from commands.verbs import all_verbs
 from domain.access import Environment, Policy
 from domain.arguments import parse_condition
+from domain.backends import Backend
 from domain.errors import NotPermitted, RequestError, Undecided
 from domain.operations import Operation
 from domain.people import Person, Role, Unknown
+from domain.routes import Member, Route
 from domain.rules import COMMANDS, NamedRole, Rule
 from domain.subjects import Subjects
 from fleet.store.services import Wanted
@@ -213,6 +215,12 @@ MATRIX = [
     (KIM, LAB, "logs shop", FOREIGN),
     (KIM, LAB, "logs forgotten", "yes"),
     (KIM, LOBBY, "logs tiny", OPERATOR),
+    (BOB, LAB, "batch tiny", OPERATOR),
+    (ANN, LAB, "batch shop", "yes"),
+    (ANN, LOBBY, "batch tiny", "yes"),
+    (KIM, LAB, "batch tiny", "yes"),
+    (KIM, LAB, "batch shop", FOREIGN),
+    (KIM, LAB, "batch studio/small", "yes"),
 ]  # fmt: skip
 
 
@@ -250,6 +258,38 @@ async def test_a_bound_holds_for_the_outcome_however_it_is_said(deps, line):
         await parsed.verb.weigh(parsed.request, operator, deps)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("batch tiny", "yes"),
+        ("batch big", "replicas would be 9"),
+        ("batch studio", "this is not about one service"),
+        ("batch chat", "this is not about one service"),
+        ("batch far", "not a target of dev"),
+    ],
+)
+async def test_whom_a_batch_may_ask_by_a_rule_with_bounds(deps, desk, line, told):
+    routes = {"chat": ("tiny", "big"), "far": ("tiny", "shop")}
+    desk.router.routes = {
+        name: Route(name, tuple(map(Member, members))) for name, members in routes.items()
+    }
+    for name in ("tiny", "big", "shop"):
+        desk.world.endpoints.expect(name, 1)
+    desk.world.endpoints.admit_backend(Backend("studio", "openai", "http://studio"))
+    bounded = rule("r", 0, "batch", "replicas<=4")
+    policy = replace(POLICY, named=(NamedRole("r", Subjects((SUE,)), (bounded,)),))
+    parsed = GRAMMAR.parse(line)
+    said = Operation("op", "$1", LAB, SUE, line, deps.clock.now(), changes=False)
+    given = permit(said, parsed.role, policy, command=parsed.verb.name)
+    try:
+        await parsed.verb.weigh(parsed.request, given, deps)
+    except NotPermitted as error:
+        verdict = error.summary
+    else:
+        verdict = "yes"
+    assert told in verdict
+
+
 def test_what_a_role_can_be_given_is_what_takes_more_than_a_viewer():
     verbs = all_verbs().values()
     assert set(COMMANDS) == {v.name for v in verbs if v.role is Role.OPERATOR and not v.hidden}
@@ -272,6 +312,7 @@ EVERY = [
     "logs tiny",
     "logs forgotten",
     "where tiny://ops",
+    "batch tiny",
 ]
 
 

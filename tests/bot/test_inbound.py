@@ -39,20 +39,29 @@ def test_a_message_in_a_thread_counts_like_any_other():
 
 def test_a_picture_with_words_of_ones_own_is_a_message_about_itself():
     captioned = event(msgtype="m.image", filename="cat.png", url="mxc://x/y")
-    assert read(captioned, ROOM, ME).picture == "$1"
+    assert read(captioned, ROOM, ME).enclosed == "$1"
     for name in ("!status", None, 7):
         assert read(event(msgtype="m.image", filename=name), ROOM, ME) is None
+
+
+def test_a_file_with_words_of_ones_own_is_one_too_and_told_from_a_picture():
+    captioned = event(msgtype="m.file", body="!batch tiny", filename="a.jsonl")
+    message = read(captioned, ROOM, ME)
+    assert (message.body, message.enclosed, message.file) == ("!batch tiny", "$1", True)
+    assert read(event(msgtype="m.file", body="a.jsonl", filename="a.jsonl"), ROOM, ME) is None
+    assert read(event(msgtype="m.file", body="!batch tiny"), ROOM, ME) is None
+    assert not read(event(), ROOM, ME).file
 
 
 def test_a_reply_may_be_about_a_picture_unless_a_client_names_it_for_a_thread():
     reply = {"m.in_reply_to": {"event_id": "$0"}}
     thread = {"rel_type": "m.thread", "event_id": "$root", **reply}
-    assert read(event(**{"m.relates_to": reply}), ROOM, ME).picture == "$0"
-    assert read(event(**{"m.relates_to": thread}), ROOM, ME).picture == "$0"
+    assert read(event(**{"m.relates_to": reply}), ROOM, ME).enclosed == "$0"
+    assert read(event(**{"m.relates_to": thread}), ROOM, ME).enclosed == "$0"
     fallback = {**thread, "is_falling_back": True}
-    assert read(event(**{"m.relates_to": fallback}), ROOM, ME).picture is None
+    assert read(event(**{"m.relates_to": fallback}), ROOM, ME).enclosed is None
     for odd in ("$0", None, {"event_id": 7}):
-        assert read(event(**{"m.relates_to": {"m.in_reply_to": odd}}), ROOM, ME).picture is None
+        assert read(event(**{"m.relates_to": {"m.in_reply_to": odd}}), ROOM, ME).enclosed is None
 
 
 @pytest.mark.parametrize(

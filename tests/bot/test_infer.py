@@ -142,7 +142,7 @@ async def test_whose_answer_did_not_come_is_told_what_another_said(desk, cast):
 async def asked(desk, body, thread=None, picture=None):
     """Ask, and wait for the answer. The event of the question."""
     made = desk.message(body)
-    message = replace(made, event_id=f"$ann{desk._count}", thread=thread, picture=picture)
+    message = replace(made, event_id=f"$ann{desk._count}", thread=thread, enclosed=picture)
     await desk.intake.file(Reading(f"s{desk._count}", (message,)))
     await desk.ends(operation_id(message.event_id))
     return message.event_id
@@ -235,6 +235,16 @@ async def test_a_picture_is_shown_that_the_command_captions_or_replies_to(desk, 
     assert cast.shown == [(url,), (url,), (), ()]
     assert shelf.looked == [(ROOM, "$seen"), (ROOM, "$talk")]
     assert [texts for _, texts in cast.asked[1:3]] == [["what is this?"], ["what was that?"]]
+
+
+async def test_the_caption_of_a_file_in_a_conversation_is_no_prompt(desk, cast):
+    """Nobody would see the file."""
+    question = await asked(desk, "!infer tiny hello")
+    said = [replace(desk.message("what is this?"), thread=question, file=file) for file in (1, 0)]
+    await desk.intake.file(Reading("s8", tuple(said)))
+    await desk.ends(operation_id(said[1].event_id))
+    assert await desk.operation(operation_id(said[0].event_id)) is None
+    assert len(cast.asked) == 2
 
 
 async def test_what_is_no_picture_that_models_read_is_told_and_nobody_asked(desk, cast):

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.conversation import DEFAULT_BUDGET, budget, recalled
+from commands.enclosed import enclosing, unenclosed
 from commands.grammar import Grammar
-from commands.infer import Infer, showing, turn_text, without_picture
+from commands.infer import Infer, turn_text
 from commands.verbs import all_verbs
 from fleet.store.turns import KeptTurn
 from inference.client import Turn
@@ -85,13 +86,13 @@ def test_not_even_one_that_looks_like_options_is_taken_for_any(prompt):
 
 @pytest.mark.parametrize("text", ["infer tiny why?", "infer a,b\n--system x hi", " infer t -- --x"])
 def test_a_picture_goes_with_a_command_and_changes_no_word_of_it(text):
-    shown = showing(text, "$cat")
+    shown = enclosing(text, "$cat")
     request = Grammar(all_verbs()).parse(shown).request
     assert request.image == "$cat"
     assert replace(request, image=None) == Grammar(all_verbs()).parse(text).request
-    assert without_picture(shown) == text == without_picture(text)
+    assert unenclosed(shown) == text == unenclosed(text)
 
 
 @pytest.mark.parametrize("event", ["$x --system evil", "cat", "$", "$a\nb"])
 def test_what_is_no_message_gets_into_no_command(event):
-    assert showing("infer tiny hi", event) == "infer tiny hi"
+    assert enclosing("infer tiny hi", event) == "infer tiny hi"

@@ -117,8 +117,10 @@ def typed(kind: click.ParamType[Any]) -> st.SearchStrategy[Typed]:
             return st.sampled_from([("none", ""), ("team-a", "team-a"), ("9", "9")])
         case model_words.EventWord():
             return st.sampled_from([("$1", "$1"), ("$aB_c-d:x.org", "$aB_c-d:x.org")])
-        case model_words.ModelWord():
+        case model_words.StandingWord():
             return st.just(("@chat", "chat")) | _NAME.map(lambda name: (name, name))
+        case model_words.ModelWord():
+            return st.sampled_from([each for each in MODELS if "," not in each[0]])
         case model_words.ModelsWord():
             return st.sampled_from(MODELS) | _NAME.map(lambda name: (name, name))
         case key_words.PatternsWord():

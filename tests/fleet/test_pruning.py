@@ -8,6 +8,7 @@ import pytest
 
 from domain.operations import State
 from fleet.pruning import AT_ONCE, EVERY, Pruning
+from fleet.store.batches import KeptEntry
 from fleet.store.files import File
 from fleet.store.messages import key_of
 from fleet.store.sealed import SealedEvent
@@ -72,6 +73,7 @@ async def test_all_that_was_said_of_it_goes_with_it(world, pruning):
     await turn(world, old, old.origin)
     keys = [key_of(old.id) + rest for rest in (":end", ":file", ":call:end")]
     async with world.store.transaction() as tx:
+        await tx.batches.keep([KeptEntry(old.id, 1, "f", "{}", None)])
         for number, key in enumerate(keys):
             await tx.messages.want(key, ROOM, SAID)
             await tx.messages.said(key, f"${number}", SAID)
@@ -83,6 +85,7 @@ async def test_all_that_was_said_of_it_goes_with_it(world, pruning):
             assert await tx.messages.get(key) is None
             assert await tx.files.get(key) is None
         assert await tx.turns.of(old.origin, old.id) == []
+        assert await tx.batches.known(old.id) == []
 
 
 async def test_another_whose_id_begins_with_the_same_letters_keeps_its_own(world, pruning):
