@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from domain.usage import Fault
 from inference.asking import Models, Told
 from inference.batch.lines import Line
 from inference.endpoints import Endpoint
+from inference.retry_after import later, seconds
 
 TRIES, LOST = 8, 2
 """How often one request is put again where the answer was that it is too early, and where the
@@ -159,8 +159,8 @@ class Course:
         if now < self._not_before:
             return
         pause = FIRST_PAUSE * 2 ** min(self._pauses, 10)
-        said = retry_after(told)
-        wished = max(said, FIRST_PAUSE) if said is not None else pause
+        said = later(told.answer.headers)
+        wished = max(seconds(said, self.clock.now()), FIRST_PAUSE) if said is not None else pause
         self._not_before = now + min(wished, LONGEST_PAUSE)
         self._pauses += 1
 
@@ -176,13 +176,3 @@ class Course:
             self._trouble_since = now
         if now - self._trouble_since > GIVEN_UP:
             raise GaveUp(f"{why} for {GIVEN_UP / 60:.0f} minutes", hint="ask the rest again later")
-
-
-def retry_after(told: Told) -> float | None:
-    """Seconds that an answer asks for; None where it says none, or a date. Pure."""
-    headers = {name.lower(): value for name, value in told.answer.headers.items()}
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None

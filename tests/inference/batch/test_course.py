@@ -15,7 +15,7 @@ from domain.routes import Member, Route
 from domain.usage import Fault
 from inference.asking import Told
 from inference.batch import course as module
-from inference.batch.course import LOST, TRIES, Course, GaveUp, retry_after
+from inference.batch.course import LOST, TRIES, Course, GaveUp
 from inference.batch.lines import read_lines
 from inference.batch.share import has_room
 from inference.client import Timeouts
@@ -334,11 +334,3 @@ async def test_what_cannot_be_held_yet_is_not_asked(batch, endpoints, upstream):
     room.set()
     await running
     assert len(batch.told) == 2
-
-
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [("7", 7.0), ("0.5", 0.5), ("-1", None), ("nan", None), ("inf", None), ("Mon, 1", None)],
-)
-def test_what_retry_after_says_is_taken_as_seconds(said, seconds):
-    assert retry_after(Told(Whole(429, b"", {"retry-AFTER": said}), None)) == seconds
