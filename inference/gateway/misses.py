@@ -16,6 +16,9 @@ from inference.wire import rejection
 BUSY = frozenset({408, 425, 429})
 """Statuses that say: not now, or not here."""
 
+_ASKED_TOO_MUCH = b"input is not supported"
+"""What llama.cpp says with a 500 of pictures and sounds that the model cannot take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -82,6 +85,8 @@ def turned_down(answer: Whole, *, ours: bool) -> Missed | Rejected:
         return Missed(f"{said.summary}; check the key that is configured for it", Fault.REFUSED)
     if answer.status in BUSY:
         return Missed(said.summary, Fault.BUSY, answer=answer)
+    if answer.status >= 500 and _ASKED_TOO_MUCH in answer.body:  # another model may take it
+        return Missed(said.summary, Fault.REFUSED, answer=answer)
     if answer.status >= 500 or answer.status < 400 or isinstance(said, Unreachable):
         return Missed(said.summary, Fault.FAILED, answer=answer)
     return Rejected(said.summary, said.hint, answer)
