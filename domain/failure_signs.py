@@ -119,10 +119,22 @@ SIGNS: tuple[Sign, ...] = (
     ),
     sign(
         "missing-file",
-        r"Repo id must be in the form .*: '(?P<path>/[^']*)'",
-        "there is no folder {path} that it could read",
+        r"Repo id must be in the form .*: '(?P<path>/[^']*)'|"
+        r"Invalid repository ID or local directory specified: '(?P<other>[^']*)'",
+        "there is no folder {path}{other} with a model that it could read",
         "check the path, as it is on the target, and that a config.json is in it",
     ),
+    sign(
+        "missing-file",
+        r"Cannot find any model weights with `(?P<path>[^`]*)`",
+        "there are no weights in {path}",
+    ),
+    sign(
+        "missing-file",
+        r"chat template string \((?P<path>[^)]*)\) appears path-like, but doesn't exist",
+        "there is no chat template at {path}",
+    ),
+    sign("not-a-model", r"SafetensorError: Error while deserializing header"),
     sign(
         "unsupported-architecture",
         r"Model architectures \['(?P<name>[^']+)'[^]]*\] are not supported",

@@ -89,5 +89,12 @@ def test_a_folder_that_is_not_there_is_told(failing):
     assert (failure.kind, "/models/none" in failure.what) == ("missing-file", True)
 
 
+def test_weights_that_are_cut_short_are_told(failing, vllm_python, tmp_path):
+    model = make_model(vllm_python, tmp_path / "cut")
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    assert failing(model=model).kind == "not-a-model"
+
+
 def test_a_port_that_is_taken_is_told(failing, vllm):
     assert failing(port=int(vllm.url.rpartition(":")[2])).kind == "port-taken"
