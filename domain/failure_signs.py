@@ -111,6 +111,31 @@ SIGNS: tuple[Sign, ...] = (
     ),
     sign("model-missing", r"RepositoryNotFoundError|is not a valid model identifier"),
     sign(
+        "model-missing",
+        r"LocalEntryNotFoundError|Cannot find an appropriate cached snapshot folder|"
+        r"We couldn't connect to '[^']*' to load the files",
+        "the hub was not reached from there, and the model was not fetched before",
+        "check the target's way to the hub, or bring the model there and deploy `path:`",
+    ),
+    sign(
+        "missing-file",
+        r"Repo id must be in the form .*: '(?P<path>/[^']*)'|"
+        r"Invalid repository ID or local directory specified: '(?P<other>[^']*)'",
+        "there is no folder {path}{other} with a model that it could read",
+        "check the path, as it is on the target, and that a config.json is in it",
+    ),
+    sign(
+        "missing-file",
+        r"Cannot find any model weights with `(?P<path>[^`]*)`",
+        "there are no weights in {path}",
+    ),
+    sign(
+        "missing-file",
+        r"chat template string \((?P<path>[^)]*)\) appears path-like, but doesn't exist",
+        "there is no chat template at {path}",
+    ),
+    sign("not-a-model", r"SafetensorError: Error while deserializing header"),
+    sign(
         "unsupported-architecture",
         r"Model architectures \['(?P<name>[^']+)'[^]]*\] are not supported",
         "this vLLM does not know the model's architecture `{name}`",

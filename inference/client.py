@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiohttp
+from pydantic import SecretStr
 
 from domain.errors import TargetError, Unreachable
 from inference.pace import Pace
@@ -162,20 +163,21 @@ async def stream_chat(
 
 
 async def list_models(
-    session: aiohttp.ClientSession, url: str, timeouts: Timeouts
-) -> frozenset[str]:
-    """Every name the server at `url` serves a model under. Raises Unreachable or Refused; NoList
-    where somebody answers, and with something else."""
+    session: aiohttp.ClientSession, url: str, timeouts: Timeouts, key: SecretStr | None = None
+) -> Listing:
+    """The models that the server at `url` has. Raises Unreachable or Refused; NoList where
+    somebody answers, and with something else."""
+    shown = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     with _in_words():
         async with (
             asyncio.timeout(timeouts.first_byte),
-            session.get(f"{_base(url)}/models", **_options(timeouts)) as response,
+            session.get(f"{_base(url)}/models", headers=shown, **_options(timeouts)) as response,
         ):
             body = await _whole(response)
             if response.status != 200:
                 raise rejection(response.status, body)
             try:
-                return Listing.model_validate_json(body).names
+                return Listing.model_validate_json(body)
             except ValueError as error:
                 raise NoList("what it has at `/v1/models` is no list of models") from error
 

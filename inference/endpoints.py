@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from domain.backends import Backend, Manner
-from domain.errors import Unreachable
 from domain.replicas import ReplicaId
 from inference.expecting import Expecting, Names
+from inference.seats import Lease, Seat
 
 Place = tuple[str, ReplicaId]
 """A target and a replica on it."""
@@ -19,6 +20,9 @@ Incarnation = tuple[str, ReplicaId, str]
 """A place, and the URL of whoever is there."""
 
 OURS = Manner()
+
+LISTED_AT_MOST = 1000
+"""Models of one server that are remembered."""
 
 FOREIGN = "foreign"
 """The revision of a backend that is not ours to run: it has one place, on no target."""
@@ -40,6 +44,8 @@ class Endpoint:
     admitted: bool
     """False while it drains: it finishes what it has and gets nothing new."""
     manner: Manner = OURS
+    lists: tuple[str, ...] = ()
+    """The models that a server which is not ours said it has, in its order, once it was asked."""
 
     @property
     def place(self) -> Place:
@@ -71,7 +77,7 @@ class Endpoints:
     """Who may be asked. The rollout admits and drains, the keeper withdraws, requests lease."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, dict[Place, _Seat]] = {}
+        self._tables: dict[str, dict[Place, Seat]] = {}
         """Service -> its seats, in order: what is asked of one does not depend on how many there
         are."""
         self._expecting = Expecting()
@@ -145,7 +151,7 @@ class Endpoints:
         else:
             if seat is not None:
                 seat.keep()
-            there = {**seats, place: _Seat(url, capacity, manner)}
+            there = {**seats, place: Seat(url, capacity, manner)}
             self._tables[replica.service] = {place: there[place] for place in sorted(there)}
         self._expecting.tell(replica.service)
 
@@ -180,13 +186,19 @@ class Endpoints:
     def of(self, service: str) -> tuple[Endpoint, ...]:
         """A service's endpoints in order of their targets and replicas, draining ones included."""
         seats = self._tables.get(service, {})
-        return tuple([seat.seen_as(place) for place, seat in seats.items()])
+        return tuple([_seen(place, seat) for place, seat in seats.items()])
 
     def still(self, incarnation: Incarnation) -> Endpoint | None:
         """The endpoint, if it is still in the table as that incarnation."""
         target, replica, url = incarnation
         seat = self._seat(target, replica)
-        return seat.seen_as((target, replica)) if seat is not None and seat.url == url else None
+        return _seen((target, replica), seat) if seat is not None and seat.url == url else None
+
+    def lists(self, endpoint: Endpoint, models: Iterable[str]) -> None:
+        """A server that is not ours said which models it has."""
+        seat = self._seat(*endpoint.place)
+        if seat is not None and seat.url == endpoint.url and not endpoint.ours:
+            seat.lists = tuple(islice(models, LISTED_AT_MOST))
 
     @property
     def backends(self) -> Mapping[str, Backend]:
@@ -218,68 +230,21 @@ class Endpoints:
         """
         return Lease(self._seat(target, replica), replica)
 
-    def _seat(self, target: str, replica: ReplicaId) -> _Seat | None:
+    def _seat(self, target: str, replica: ReplicaId) -> Seat | None:
         return self._tables.get(replica.service, {}).get((target, replica))
 
 
-class Lease:
-    """One request at one incarnation of a replica."""
-
-    __slots__ = ("_replica", "_seat")
-
-    def __init__(self, seat: _Seat | None, replica: ReplicaId) -> None:
-        self._seat, self._replica = seat, replica
-
-    def __enter__(self) -> None:
-        if self._seat is None or self._seat.draining is not None:
-            raise Unreachable(f"{self._replica} takes no requests")
-        self._seat.enter()
-
-    def __exit__(self, *why: object) -> None:
-        if self._seat is not None:
-            self._seat.leave()
-
-
-class _Seat:
-    """One incarnation of a replica at the table."""
-
-    def __init__(self, url: str, capacity: int, manner: Manner) -> None:
-        self.url = url
-        self.capacity = capacity
-        self.manner = manner
-        self.in_flight = 0
-        self.draining: asyncio.Event | None = None
-        """Set once there is nothing left to wait for; None while requests are welcome."""
-
-    def enter(self) -> None:
-        self.in_flight += 1
-
-    def leave(self) -> None:
-        self.in_flight -= 1
-        if not self.in_flight and self.draining is not None:
-            self.draining.set()
-
-    def empty_out(self) -> asyncio.Event:
-        if self.draining is None:
-            self.draining = asyncio.Event()
-            if not self.in_flight:
-                self.draining.set()
-        return self.draining
-
-    def keep(self) -> None:
-        if self.draining is not None:
-            self.draining.set()
-            self.draining = None
-
-    def seen_as(self, place: Place) -> Endpoint:
-        target, replica = place
-        return Endpoint(
-            replica.service,
-            replica,
-            target,
-            self.url,
-            self.capacity,
-            self.in_flight,
-            self.draining is None,
-            self.manner,
-        )
+def _seen(place: Place, seat: Seat) -> Endpoint:
+    """A seat as it is at this moment."""
+    target, replica = place
+    return Endpoint(
+        replica.service,
+        replica,
+        target,
+        seat.url,
+        seat.capacity,
+        seat.in_flight,
+        seat.draining is None,
+        seat.manner,
+        seat.lists,
+    )

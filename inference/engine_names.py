@@ -1,6 +1,6 @@
 """What engines call what they measure, as data: the present name first, then the older ones.
 
-vLLM: docs/design/metrics.md and `vllm/v1/metrics/loggers.py` of 0.6 to 0.11; Ray: its agent puts
+vLLM: docs/design/metrics.md and `vllm/v1/metrics/loggers.py` of 0.6 to 0.32; Ray: its agent puts
 `ray_` before a name and `_` for `:`; llama.cpp: `tools/server/server-context.cpp`.
 """
 

@@ -9,6 +9,14 @@ from domain.errors import UnknownName, unknown_name
 from domain.replicas import ReplicaId
 from domain.routes import Route
 
+MAX_NAME = 256
+"""Characters of a model's name."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a model could be called that."""
+    return 0 < len(text) <= MAX_NAME and text.isprintable()
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:

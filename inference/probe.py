@@ -40,7 +40,7 @@ class Prober:
         None for a server that is absent, loading, hung, refusing or serving something else.
         """
         try:
-            listed = await list_models(self._session, url, self._timeouts)
+            listed = (await list_models(self._session, url, self._timeouts)).names
             if model not in listed and f"{model}:latest" not in listed:  # as Ollama writes it
                 return None
             pace = Pace(self._clock)

@@ -11,6 +11,7 @@ from domain.clock import Clock
 from domain.errors import OpsError, Refused
 from inference.client import NoList, Timeouts, list_models
 from inference.endpoints import Endpoint, Endpoints, Incarnation
+from inference.goals import is_name
 from inference.health import Health
 
 SUSPECT = 0.5
@@ -78,8 +79,10 @@ class Probing:
         task.add_done_callback(lambda _: self._asking.pop(key, None))
 
     async def _look_at(self, endpoint: Endpoint) -> None:
+        key = endpoint.manner.key if endpoint.manner.speaks == "openai" else None
         try:
-            await list_models(self._session, endpoint.url, PATIENCE)
+            listed = await list_models(self._session, endpoint.url, PATIENCE, key)
+            self._endpoints.lists(endpoint, [name for name in listed.ids if is_name(name)])
         except Refused:
             pass  # it does not take us without a key, or has no such page: it answers
         except NoList as error:

@@ -9,12 +9,13 @@ from contextlib import suppress
 
 from domain.errors import Unreachable
 from domain.routes import Route
-from inference.endpoints import Endpoint, Endpoints, Incarnation, Lease
+from inference.endpoints import Endpoint, Endpoints, Incarnation
 from inference.goals import Goal, goal, unknown_model
 from inference.health import Health
 from inference.outlook import Outlook
 from inference.patience import Patience
 from inference.routing import Rank, order, ranking
+from inference.seats import Lease
 
 HELD_AT_MOST = 256
 """Requests that may wait for one service to get ready."""
@@ -53,6 +54,16 @@ class Router:
     def names(self) -> tuple[str, ...]:
         """Everything that can be asked for: services, ready or not, backends and routes."""
         return tuple(sorted({*self._endpoints.known, *self.routes}))
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The same, and behind each backend that has several models the names of these."""
+        names = list(self.names)
+        for endpoint in self._endpoints.foreign():
+            inside = [name for name, _ in endpoint.manner.models] or list(endpoint.lists)
+            if len(inside) > 1:
+                names += [f"{endpoint.service}/{name}" for name in inside]
+        return tuple(sorted(names))
 
     def goal(self, model: str, pin: str | None = None) -> Goal:
         """What a name leads to. Raises UnknownName."""
@@ -185,4 +196,4 @@ def model_there(goal: Goal, endpoint: Endpoint) -> str:
     models = dict(endpoint.manner.models)
     if goal.model is not None:
         return models.get(goal.model, goal.model)
-    return next(iter(models.values()), "")
+    return next(iter([*models.values(), *endpoint.lists]), "")

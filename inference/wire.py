@@ -87,6 +87,11 @@ class Listing(BaseModel, frozen=True):
     data: tuple[Model, ...]
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """Each model once, as the server lists them."""
+        return tuple(dict.fromkeys(model.id for model in self.data))
+
+    @property
     def names(self) -> frozenset[str]:
         """Everything a model on this server may be called."""
         return frozenset(name for model in self.data for name in (model.id, *model.aliases))

@@ -20,6 +20,7 @@ from tests.engines.images import CACHE, IMAGES
 from tests.postgres import Cluster, opened, programs
 from tests.sqlite import Pattern
 from tests.sshd import PROGRAM, Sshd
+from tests.vllm.server import Vllm, make_model
 
 # Times vary where others use the machine too.
 settings.register_profile("patient", deadline=None)
@@ -114,6 +115,30 @@ def compose_plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (config / "cli-plugins").mkdir()
     (config / "cli-plugins" / "docker-compose").symlink_to(fetched)
     return config
+
+
+@pytest.fixture(scope="session")
+def vllm_python() -> Path:
+    """A Python that has vLLM. Skips where GANTRY_VLLM_PYTHON names none, in CI as well: it is three
+    gigabytes; tests/vllm/README.md says how to get one."""
+    python = Path(os.environ.get("GANTRY_VLLM_PYTHON", ""))
+    if not python.is_file():
+        pytest.skip("no vLLM: GANTRY_VLLM_PYTHON names no Python that has it")
+    return python
+
+
+@pytest.fixture(scope="session")
+def vllm_model(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that vLLM loads."""
+    return make_model(vllm_python, tmp_path_factory.mktemp("vllm") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def vllm(vllm_python: Path, vllm_model: Path) -> Iterator[Vllm]:
+    """The one real vLLM for all tests that leave it as it is. It calls its model `qwen`."""
+    with Vllm.started(vllm_python, vllm_model) as running:
+        running.ready()
+        yield running
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""vLLM's OpenAI server. Options as in `vllm serve --help` (0.11). Pure."""
+"""vLLM's OpenAI server. Options as in `vllm serve --help` (0.11 to 0.32). Pure."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ _WORDS = {
     "gpu-memory": "--gpu-memory-utilization",
     "kv-cache-dtype": "--kv-cache-dtype",
     "chat-template": "--chat-template",
+    "tool-call-parser": "--tool-call-parser",
+    "reasoning-parser": "--reasoning-parser",
 }
 _KNOWN = {**_NUMBERS, **_WORDS}
 
@@ -67,7 +69,12 @@ class Vllm:
             )
 
     def start(self, spec: ServiceSpec, weights: Weights, hardware: Hardware) -> Start:
-        """It fetches a repository by itself, and says so in its log."""
+        """It fetches a repository by itself, and says so in its log.
+
+        `--model` is deprecated after `vllm serve`, the entrypoint of newer images, but is the one
+        way that older ones take as well. Tools that the model itself may choose to call are
+        refused unless it is told how the model writes that.
+        """
         said = dict(spec.settings)
         revision = spec.source.revision if spec.source.scheme == "hf" else None
         command = (
@@ -77,6 +84,7 @@ class Vllm:
             *(("--max-model-len", str(spec.context)) if spec.context else ()),
             *(("--max-num-seqs", said["parallel"]) if "parallel" in said else ()),
             *(("--tensor-parallel-size", str(spec.gpu)) if isinstance(spec.gpu, int) else ()),
+            *(("--enable-auto-tool-choice",) if "tool-call-parser" in said else ()),
             *(
                 word
                 for key, option in _WORDS.items()

@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.errors import RequestError
 from domain.usage import Api
+from inference.goals import is_name
 
 PATHS: Mapping[str, Api] = {
     "/v1/chat/completions": "chat",
@@ -19,9 +20,6 @@ PATHS: Mapping[str, Api] = {
 }
 
 _PATHS = {api: path for path, api in PATHS.items()}
-
-MAX_NAME = 256
-"""Characters of a model's name."""
 
 _PREFIX = 1024
 """Characters of a conversation's beginning by which it is told from others."""
@@ -150,6 +148,6 @@ _READER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 def _name(field: str, name: Any) -> str:
     if not isinstance(name, str) or not name:
         raise BadRequest(f"`{field}` has to be a name", field)
-    if len(name) > MAX_NAME or not name.isprintable():
+    if not is_name(name):
         raise BadRequest(f"`{field}` is no name that anything could have", field)
     return name

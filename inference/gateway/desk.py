@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import aclosing
 
 from aiohttp import web
@@ -59,7 +60,7 @@ class Desk:
         """`/v1/models`: every name that can be asked for, also of what is asleep."""
         try:
             caller = self._admission.caller(request.headers.get("Authorization"))
-            names = self._mine(caller)
+            names = self._mine(caller, self._router.offered)
             wanted = request.match_info.get("name")
             if wanted is None:
                 listed = {"object": "list", "data": [model_page(name) for name in names]}
@@ -84,8 +85,10 @@ class Desk:
         self._admission.admit(caller, goal.name)
         return goal
 
-    def _mine(self, caller: Caller) -> list[str]:
-        return [name for name in self._router.names if self._admission.may(caller, name)]
+    def _mine(self, caller: Caller, names: Iterable[str] | None = None) -> list[str]:
+        """Those that are for the caller. Behind a backend's name everything is for whom it is."""
+        known = self._router.names if names is None else names
+        return [n for n in known if self._admission.may(caller, n.partition("/")[0])]
 
     async def _serve(
         self, request: web.Request, caller: Caller, asked: Asked, goal: Goal

@@ -20,6 +20,9 @@ BUSY = frozenset({408, 425, 429})
 LATER = frozenset({429, 503})
 """Those that may say when. A 503 that does says no more than a 429: it is well, and full."""
 
+_ASKED_TOO_MUCH = b"input is not supported"
+"""What llama.cpp says with a 500 of pictures and sounds that the model cannot take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -96,6 +99,8 @@ def turned_down(answer: Whole, *, ours: bool) -> Missed | Rejected:
     again = later(answer.headers) if answer.status in LATER else None
     if answer.status in BUSY or again is not None:
         return Missed(said.summary, Fault.BUSY, answer=answer, again=again)
+    if answer.status >= 500 and _ASKED_TOO_MUCH in answer.body:  # another model may take it
+        return Missed(said.summary, Fault.REFUSED, answer=answer)
     if answer.status >= 500 or answer.status < 400 or isinstance(said, Unreachable):
         return Missed(said.summary, Fault.FAILED, answer=answer)
     return Rejected(said.summary, said.hint, answer)

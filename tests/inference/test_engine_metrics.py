@@ -43,6 +43,23 @@ def page(name):
         ("vllm-0.20.txt", PRESENT),
         ("vllm-through-ray.txt", PRESENT),
         (
+            "vllm-0.32.txt",
+            EngineMetrics(
+                running=0,
+                waiting=0,
+                kv_cache_usage=0,
+                prompt_tokens=42,
+                generation_tokens=191,
+                requests=9,
+                prefix_cache_queries=42,
+                prefix_cache_hits=0,
+                first_token=Timing(20.91716432571411, 9),
+                inter_token=Timing(0.8884154180000223, 182),
+                end_to_end=Timing(21.90958523750305, 9),
+                engine="vllm",
+            ),
+        ),
+        (
             "llamacpp.txt",
             EngineMetrics(
                 running=0,

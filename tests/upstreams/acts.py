@@ -14,7 +14,7 @@ from tests.upstreams.asked import Asked
 from tests.upstreams.steps import Close, Hang, Pause, Reset, Send, Step, Wait
 from tests.upstreams.wire import Headers, ToolCall, Usage, chunk, compact, event, head, problem
 
-Flavour = Literal["openai", "llama.cpp", "vllm", "string", "html", "empty"]
+Flavour = Literal["openai", "llama.cpp", "vllm", "vllm-0.9", "string", "html", "empty"]
 
 
 class Cut(StrEnum):

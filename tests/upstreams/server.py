@@ -19,6 +19,11 @@ from tests.upstreams.wire import compact, head, models
 ASKING = "POST"
 """Acts without a path of their own are for these; what probes GET is answered well."""
 
+_CALLS = tuple(
+    f"/v1/{call}" for call in ("chat/completions", "completions", "embeddings", "responses")
+)
+"""What is answered well, too, where nothing else was said."""
+
 
 class Upstream:
     """Answers as it is told to, keeps every request, and counts what is in flight."""
@@ -254,7 +259,7 @@ class _Connection(asyncio.Protocol):
 def _steps(upstream: Upstream, asked: Asked):
     """What the script has for a request; without one, what a healthy server says."""
     act = upstream.act(asked)
-    if act is None and asked.method == "POST" and asked.path.startswith("/v1/"):
+    if act is None and asked.method == "POST" and asked.path in _CALLS:
         act = Answer()
     if act is None and asked.path in ("/v1/models", "/health", "/v1/health"):
         told = {"status": "ok"} if "health" in asked.path else models(upstream.names)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import get_args
 
 import aiohttp
 import openai
@@ -22,6 +23,7 @@ from tests.upstreams import (
     Upstream,
     Usage,
 )
+from tests.upstreams.acts import Flavour
 from tests.upstreams.reading import RequestReader
 from tests.upstreams.steps import Send
 
@@ -129,7 +131,7 @@ async def test_it_lies_about_usage_or_tells_none(upstream, client):
     assert (await client.chat.completions.create(**ASKED)).usage is None
 
 
-@pytest.mark.parametrize("flavour", ["openai", "llama.cpp", "vllm", "string", "html", "empty"])
+@pytest.mark.parametrize("flavour", get_args(Flavour))
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
 async def test_it_fails_in_the_words_of_many_servers(upstream, client, status, flavour):
     upstream.will(Status(status, "no way", flavour=flavour, retry_after="7"))

@@ -85,7 +85,8 @@ def problem(status: int, message: str, flavour: str) -> tuple[str, bytes]:
     told: Mapping[str, Any] = {
         "openai": {"error": {"message": message, "type": "error", "param": None, "code": None}},
         "llama.cpp": {"error": {"code": status, "message": message, "type": "unavailable_error"}},
-        "vllm": {"object": "error", "message": message, "type": "Error", "code": status},
+        "vllm": {"error": {"message": message, "type": "Error", "param": None, "code": status}},
+        "vllm-0.9": {"object": "error", "message": message, "type": "Error", "code": status},
         "string": {"error": message},
         "empty": {},
     }[flavour]

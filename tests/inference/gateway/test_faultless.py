@@ -9,7 +9,7 @@ from domain.backends import Backend
 from domain.usage import Fault
 from inference.gateway import desk, pages
 from tests.inference.gateway.conftest import CHAT, HELLO, STREAM, soon
-from tests.upstreams import Answer, Fate, Play
+from tests.upstreams import Answer, Fate, Play, Status
 from tests.upstreams.steps import Send
 from tests.upstreams.wire import chunk, event, head
 
@@ -146,3 +146,19 @@ async def test_a_body_that_never_comes_is_not_waited_for(stage, monkeypatch):
 
 async def test_the_gateway_says_that_it_lives(stage):
     assert (await stage.get("/health")).json == {"ok": True}
+
+
+async def test_pictures_for_a_model_that_sees_none_are_held_against_no_server(stage, pair):
+    """Llama.cpp says that with a 500. Another member of a route may see them."""
+    blind = Status(500, "image input is not supported - hint: provide the mmproj", "llama.cpp")
+    pair[0].always(blind)
+    for _ in range(4):
+        assert (await stage.ask()).headers["X-Gantry-Replica"] == "tiny-3fa9c1-1"
+    pair[1].always(blind)
+    said = await stage.ask()
+    assert (said.status, said.error["message"]) == (500, blind.message)
+    assert stage.served[-1].fault is Fault.REFUSED
+    assert all(
+        stage.gateway.health.breaker(endpoint).failures == 0
+        for endpoint in stage.endpoints.of("tiny")
+    )
