@@ -1,4 +1,4 @@
-"""`gantry check`: proves a configuration against the real homeserver and every target."""
+"""`gantry check`: proves a configuration against the real homeserver, targets and backends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from bot.check_backends import check_backends
 from bot.clock import SystemClock
 from bot.discretion import Discretion
 from bot.matrix.api import MatrixApi
@@ -23,6 +24,7 @@ from bot.parts import (
     open_targets,
     recovery_key,
     state_folder,
+    ways_to_models,
 )
 from bot.standby import visit
 from deployers.protocol import Deployer, Tools
@@ -54,6 +56,8 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
         for name, deployer in open_targets(settings, tools).items():
             results.append(await _tell(f"target {name}", partial(_target, deployer), discretion))
             await deployer.aclose()
+    tell = partial(_tell, discretion=discretion)
+    results += await check_backends(ways_to_models(settings, discretion), tell)
     if not (settings.access.operator or settings.access.admin or settings.roles):
         click.echo("! access: nobody may change anything; list somebody as operator")
     return 0 if all(results) else 1
