@@ -99,12 +99,14 @@ class Course:
                 goal = self.models.goal(self.name)
                 if (endpoint := self.models.share.take(goal)) is not None:
                     return endpoint
-                self._heed(ready=self.models.share.ready(goal))
+                self._heed(self.models.share.following(goal))
             await self._look(min(wait, LOOK) if wait > 0 else LOOK)
 
-    def _heed(self, *, ready: bool) -> None:
+    def _heed(self, following: Endpoint | None) -> None:
         """Nobody has room: because they have much to do, or because there is nobody?"""
-        if ready:
+        if following is not None:
+            if self.models.outlook.condition(following).breaker.closed:
+                self._trouble_since = None  # somebody is there, be it for others
             self._wait_for(self.waits or ("" if self._flying else "others come first"))
             return
         self._wait_for(f"waiting for {self.name} to get ready")
