@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from pydantic import SecretStr
 
 from domain.backends import Backend
 from domain.usage import Fault
@@ -162,3 +163,17 @@ async def test_pictures_for_a_model_that_sees_none_are_held_against_no_server(st
         stage.gateway.health.breaker(endpoint).failures == 0
         for endpoint in stage.endpoints.of("tiny")
     )
+
+
+@pytest.mark.parametrize("body", [HELLO, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("status", [401, 403])
+async def test_no_client_is_told_the_key_that_a_backend_quotes(stages, upstreams, body, status):
+    upstream = await upstreams()
+    backend = Backend("studio", "openai", upstream.url, key=SecretStr("sk-there"))
+    stage = await stages(backends=(backend,))
+    upstream.always(Status(status, "Received=sk-there, which is no key"))
+    said = await stage.ask({**body, "model": "studio"})
+    assert (said.status, stage.served[0].fault) == (502, Fault.REFUSED)
+    assert "check the key that is configured for it" in said.error["message"]
+    assert str(status) in said.error["message"]
+    assert b"sk-there" not in said.body
