@@ -14,6 +14,7 @@ from domain.usage import Fault
 from inference.asking import Models, Told
 from inference.batch.lines import Line
 from inference.endpoints import Endpoint
+from inference.gateway.misses import LATER
 from inference.retry_after import later, seconds
 
 TRIES, LOST = 8, 2
@@ -29,8 +30,6 @@ GIVEN_UP = 600.0
 
 LOOK = 0.1
 """Seconds between two looks whether there is room for one more."""
-
-LATER = frozenset({429, 503})
 
 
 class GaveUp(Unreachable):
