@@ -73,7 +73,7 @@ class Requests:
         asks = verb is not None and verb.request is Infer
         batch = verb is not None and verb.request is Batch
         enclosed = message.enclosed or (message.thread if batch else None)
-        if enclosed is not None and isinstance(self._request(text), Infer | Batch):
+        if enclosed is not None and _names_none(self._request(text)):
             text = enclosing(text, enclosed)
         talks = service is not None and asks
         return self._operation(message, text, message.thread if talks or batch else None)
@@ -111,6 +111,13 @@ class Requests:
             return self._grammar.parse(text).request
         except UsageError:
             return None
+
+
+def _names_none(request: Any) -> bool:
+    """Whether a picture or file can go with it, and none is named yet."""
+    if isinstance(request, Batch):
+        return request.file is None
+    return isinstance(request, Infer) and request.image is None
 
 
 async def _gesture(reaction: Reaction, tx: Transaction) -> Operation | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import aiohttp
 from pydantic import SecretStr
 
-from domain.errors import TargetError, Unreachable
+from domain.errors import Refused, TargetError, Unreachable
 from inference.pace import Pace
 from inference.sse import EventParser
 from inference.wire import DONE, Chunk, Listing, Tokens, read_chunk, rejection
@@ -165,8 +165,8 @@ async def stream_chat(
 async def list_models(
     session: aiohttp.ClientSession, url: str, timeouts: Timeouts, key: SecretStr | None = None
 ) -> Listing:
-    """The models that the server at `url` has. Raises Unreachable or Refused; NoList where
-    somebody answers, and with something else."""
+    """The models that the server at `url` has. Raises Unreachable or Refused, the latter for more
+    than anybody would want to read, too; NoList where somebody answers, and with something else."""
     shown = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     with _in_words():
         async with (
@@ -179,6 +179,8 @@ async def list_models(
             try:
                 return Listing.model_validate_json(body)
             except ValueError as error:
+                if len(body) >= _MAX_BODY:
+                    raise Refused("its list of models is too long") from error
                 raise NoList("what it has at `/v1/models` is no list of models") from error
 
 

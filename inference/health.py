@@ -87,10 +87,12 @@ class Health:
             log.info("backend is back", replica=str(endpoint.replica), away_since=str(before.since))
 
     def failed(self, endpoint: Endpoint, why: str, *, certain: bool = False) -> None:
-        """It did not. Once is enough to leave it alone for a while if that is `certain`."""
+        """It did not. Once is enough to leave it alone for a while if that is `certain`, and for
+        longer if its time was up."""
         key, before = endpoint.incarnation, self.breaker(endpoint)
         now = self._clock.now(), self._clock.monotonic()
-        self._breakers[key] = after = before.failed(why, *now, certain=certain)
+        tried = before.probed() if before.lets_through(now[1]) else before
+        self._breakers[key] = after = tried.failed(why, *now, certain=certain)
         if before.closed and not after.closed:
             log.warning("backend is away", replica=str(endpoint.replica), why=why)
         if not after.closed:

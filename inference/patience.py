@@ -12,7 +12,7 @@ class Patience:
     """Ends the block with TimeoutError once nothing has been heard for too long.
 
     Only waiting counts: between `pause` and `resume`, while somebody slow takes what has come, it
-    never ends. The timer is set anew only when it rings, so hearing costs next to nothing. Ends it
+    never ends. The timer is set anew when it rings, so that hearing costs next to nothing. Ends it
     as `asyncio.timeout` does, which would cost every request a second timer.
     """
 
@@ -35,9 +35,13 @@ class Patience:
     def heard(self, seconds: float) -> None:
         """Something came; the next thing gets so many seconds. From then on it can no longer be
         given up: nobody else may go on with what has begun."""
+        sooner = seconds < self._seconds
         self._begun = True
         self._seconds = seconds
         self.heard_at = self._loop.time()
+        if sooner and self._timer is not None:  # it would ring too late
+            self._timer.cancel()
+            self._ring()
 
     def pause(self) -> None:
         """Nothing is waited for."""
@@ -57,7 +61,7 @@ class Patience:
         """End it now, if it still waits for the first thing."""
         if self._waiting and not self._begun and self.why is None:
             self.why = why
-            self._loop.call_soon(self._end)
+            self._loop.call_soon(self._sent_on)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.current_task()
@@ -79,6 +83,13 @@ class Patience:
             return  # whatever ends it is not this, or somebody else wants the task ended, too
         if kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+    def _sent_on(self) -> None:
+        """In the same moment the first thing may have come, and be on its way already."""
+        if self._waiting and not self._begun:
+            self._end()
+        else:
+            self.why = None
 
     def _ring(self) -> None:
         left = self._seconds - self.silence

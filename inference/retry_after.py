@@ -12,6 +12,9 @@ from email.utils import parsedate_to_datetime
 
 NAME = "Retry-After"
 
+_SAYING = frozenset({"retry-after", "retry-after-ms"})
+"""Headers that say it, in lower case. The second is OpenAI's, whose clients heed it before ours."""
+
 _LONGEST = 9
 """Digits that are read: thirty years of seconds. What is longer says no more than that."""
 
@@ -38,7 +41,7 @@ def seconds(said: Later, now: datetime) -> float:
 
 def saying(headers: Mapping[str, str], wait: float) -> dict[str, str]:
     """The same headers, with a wait of so many seconds, rounded up."""
-    others = {name: value for name, value in headers.items() if name.lower() != NAME.lower()}
+    others = {name: value for name, value in headers.items() if name.lower() not in _SAYING}
     return {**others, NAME: str(-int(-wait // 1))}
 
 

@@ -14,6 +14,7 @@ from domain.usage import Fault
 from inference.asking import Models, Told
 from inference.batch.lines import Line
 from inference.endpoints import Endpoint
+from inference.gateway.misses import LATER
 from inference.retry_after import later, seconds
 
 TRIES, LOST = 8, 2
@@ -29,8 +30,6 @@ GIVEN_UP = 600.0
 
 LOOK = 0.1
 """Seconds between two looks whether there is room for one more."""
-
-LATER = frozenset({429, 503})
 
 
 class GaveUp(Unreachable):
@@ -99,12 +98,14 @@ class Course:
                 goal = self.models.goal(self.name)
                 if (endpoint := self.models.share.take(goal)) is not None:
                     return endpoint
-                self._heed(ready=self.models.share.ready(goal))
+                self._heed(self.models.share.following(goal))
             await self._look(min(wait, LOOK) if wait > 0 else LOOK)
 
-    def _heed(self, *, ready: bool) -> None:
+    def _heed(self, following: Endpoint | None) -> None:
         """Nobody has room: because they have much to do, or because there is nobody?"""
-        if ready:
+        if following is not None:
+            if self.models.outlook.condition(following).breaker.closed:
+                self._trouble_since = None  # somebody is there, be it for others
             self._wait_for(self.waits or ("" if self._flying else "others come first"))
             return
         self._wait_for(f"waiting for {self.name} to get ready")

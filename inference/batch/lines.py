@@ -18,6 +18,9 @@ MOST_BYTES, MOST_LINES = 20_000_000, 10_000
 LONGEST_ID = 512
 """Characters of a `custom_id`."""
 
+DEEPEST = 500
+"""Levels of a body. Close to what can be read at all it could still not be passed on."""
+
 TOLD = 5
 """Lines of which is told what is wrong with them."""
 
@@ -142,10 +145,18 @@ def _body(value: Any) -> bytes:
         raise BadRequest("`stream` has no place in a batch: answers come whole")
     if "backend" in value or "_backend" in value:
         raise BadRequest("`backend` has no place in a batch: the command says who is asked")
+    if _depth(value) > DEEPEST:
+        raise BadRequest("the line is nested too deeply")
     body = {name: each for name, each in value.items() if name != "model"}
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
         raise BadRequest("a number in it is larger than numbers may be") from None
-    except RecursionError:
-        raise BadRequest("the line is nested too deeply") from None
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        depth, level = depth + 1, [each for one in inside for each in one]
+    return depth

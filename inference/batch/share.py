@@ -16,20 +16,20 @@ class Share:
         self._router = router
         self._ours: Counter[Incarnation] = Counter()
 
-    def ready(self, goal: Goal) -> bool:
-        """Whether there is anybody to ask."""
-        return self._router.choose(goal, ()) is not None
+    def following(self, goal: Goal) -> Endpoint | None:
+        """Who would be asked now, room or not; None when there is nobody."""
+        return self._router.choose(goal, ())
 
     def take(self, goal: Goal) -> Endpoint | None:
         """Somebody who has room for one more request of a batch, that one counted from now on
         until it is given back; None when nobody has room now.
 
         On a route it is the one that a request would go to anyhow: that others have room is no
-        reason to ask somebody who costs more.
+        reason to ask somebody who costs more, or who is to be left alone now.
         """
         tried: set[Incarnation] = set()
         first = found = self._router.choose(goal, tried)
-        while first is not None and found is not None and found.service == first.service:
+        while first is not None and found is not None and self._alike(first, found):
             if has_room(found, self._ours[found.incarnation]):
                 self._ours[found.incarnation] += 1
                 return found
@@ -42,6 +42,13 @@ class Share:
         self._ours[endpoint.incarnation] -= 1
         if not self._ours[endpoint.incarnation]:
             del self._ours[endpoint.incarnation]
+
+    def _alike(self, first: Endpoint, found: Endpoint) -> bool:
+        return found.service == first.service and self._shunned(found) == self._shunned(first)
+
+    def _shunned(self, endpoint: Endpoint) -> tuple[bool, bool]:
+        health = self._router.health
+        return bool(health.sick((endpoint,))), bool(health.cooling.left(endpoint))
 
 
 def has_room(endpoint: Endpoint, ours: int) -> bool:

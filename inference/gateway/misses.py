@@ -91,11 +91,12 @@ def turned_down(answer: Whole, *, ours: bool) -> Missed | Rejected:
     """What an answer with a status other than 200 amounts to.
 
     A backend that does not take the key it was shown says nothing about the client's: that is a
-    fault of the configuration, and told as one.
+    fault of the configuration, and told as one. Its own words are not: some quote the key.
     """
-    said = rejection(answer.status, answer.body.decode(errors="replace"))
     if answer.status in (401, 403) and not ours:
-        return Missed(f"{said.summary}; check the key that is configured for it", Fault.REFUSED)
+        why = f"the model server refused with {answer.status}"
+        return Missed(f"{why}; check the key that is configured for it", Fault.REFUSED)
+    said = rejection(answer.status, answer.body.decode(errors="replace"))
     again = later(answer.headers) if answer.status in LATER else None
     if answer.status in BUSY or again is not None:
         return Missed(said.summary, Fault.BUSY, answer=answer, again=again)

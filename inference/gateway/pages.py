@@ -74,7 +74,7 @@ def marked(whole: Whole, asked: Asked, endpoint: Endpoint | None) -> Whole:
         return whole
     try:
         body = json.loads(whole.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return whole
     if not isinstance(body, dict):
         return whole

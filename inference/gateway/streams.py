@@ -91,7 +91,7 @@ class Stream:
             return self._broke_off(data)
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             chunk = None
         if not isinstance(chunk, dict):
             if not self.begun:
@@ -144,7 +144,7 @@ def usage_of(body: bytes) -> Tokens | None:
     text = body[at : at + _USAGE].decode(errors="replace").partition(":")[2].lstrip()
     try:
         told, _ = _READER.raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return _tokens(told)
 

@@ -210,6 +210,12 @@ async def test_without_a_file_it_is_told_how_to_say_it(desk, cast, shelf, found)
     )
 
 
+@pytest.mark.parametrize("body", ["!batch --file $file studio", "!batch studio --file $file"])
+@pytest.mark.parametrize("around", [{"enclosed": "$talk"}, {"enclosed": None, "thread": "$talk"}])
+async def test_a_file_that_is_named_goes_before_what_is_replied_to(desk, cast, shelf, body, around):
+    assert (await said(desk, body, **around)).startswith("✓ batch studio: 3 of 3 answered, after ")
+
+
 async def test_a_file_that_cannot_be_asked_is_told_of_line_by_line_and_nobody_asked(
     desk, cast, shelf
 ):

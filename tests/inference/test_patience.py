@@ -89,3 +89,56 @@ async def test_an_error_of_the_block_itself_is_not_hidden():
 
     with pytest.raises(ValueError, match="mine"):
         await failing()
+
+
+async def test_what_begins_in_the_moment_in_which_it_is_given_up_goes_on():
+    loop = asyncio.get_running_loop()
+    came, rest = loop.create_future(), loop.create_future()
+    patience = Patience(60.0)
+
+    async def hearing():
+        async with patience:
+            await came
+            patience.heard(60.0)
+            await rest
+
+    task = asyncio.create_task(hearing())
+    await asyncio.sleep(0)
+    came.set_result(None)
+    patience.give_up("it hangs")
+    await asyncio.sleep(0)
+    rest.set_result(None)
+    await task
+    assert patience.why is None
+
+
+async def test_who_takes_what_came_in_that_moment_is_not_disturbed():
+    loop = asyncio.get_running_loop()
+    came, taken = loop.create_future(), loop.create_future()
+    patience = Patience(60.0)
+
+    async def passing_on():
+        async with patience:
+            await came
+            patience.pause()
+            await taken
+
+    task = asyncio.create_task(passing_on())
+    await asyncio.sleep(0)
+    came.set_result(None)
+    patience.give_up("it hangs")
+    await asyncio.sleep(0)
+    taken.set_result(None)
+    await task
+
+
+async def test_a_shorter_time_than_the_first_counts_from_when_it_is_given():
+    async def falling_silent():
+        async with Patience(60.0) as patience:
+            patience.heard(SOON)
+            await asyncio.sleep(60.0)
+
+    async with asyncio.timeout(10.0) as most:
+        with pytest.raises(TimeoutError):
+            await falling_silent()
+    assert not most.expired()

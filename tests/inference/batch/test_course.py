@@ -334,3 +334,60 @@ async def test_what_cannot_be_held_yet_is_not_asked(batch, endpoints, upstream):
     room.set()
     await running
     assert len(batch.told) == 2
+
+
+async def test_that_others_come_first_is_no_time_without_anybody(batch, endpoints, monkeypatch):
+    clock, full = Time(), ReplicaId("tiny", "3fa9c1", 0)
+    course = Batch(batch.course.models, clock).course
+    endpoints.expect("tiny", 1)
+    goal = course.models.goal("tiny")
+
+    def looks():
+        assert course.models.share.take(goal) is None
+        course._heed(course.models.share.following(goal))
+
+    looks()
+    endpoints.admit(full, "http://tiny", capacity=1)
+    with endpoints.lease(full):
+        looks()
+    endpoints.withdraw(full)
+    clock.seconds += module.GIVEN_UP + 1
+    looks()
+    assert course.waits == "waiting for tiny to get ready"
+    clock.seconds += module.GIVEN_UP + 1
+    with pytest.raises(GaveUp):
+        looks()
+
+
+async def test_that_others_wait_for_one_that_is_away_is_no_sign_of_anybody(batch, endpoints):
+    clock, away = Time(), ReplicaId("tiny", "3fa9c1", 0)
+    course = Batch(batch.course.models, clock).course
+    endpoints.admit(away, "http://tiny", capacity=1)
+    goal = course.models.goal("tiny")
+    course._suffer("tiny did not answer")
+    (endpoint,) = endpoints.of("tiny")
+    course.models._relay.router.health.failed(endpoint, "it is gone", certain=True)
+    with endpoints.lease(away):
+        course._heed(course.models.share.following(goal))
+    clock.seconds += module.GIVEN_UP + 1
+    with pytest.raises(GaveUp):
+        course._suffer("tiny did not answer")
+
+
+@pytest.mark.parametrize("how", ["away", "cooling"])
+async def test_that_others_are_full_is_no_reason_to_ask_who_is_to_be_left_alone(
+    models, endpoints, how
+):
+    for number, url in enumerate(("http://full", "http://unwell")):
+        endpoints.admit(ReplicaId("tiny", "3fa9c1", number), url, capacity=2)
+    full, unwell = endpoints.of("tiny")
+    health, share = models._relay.router.health, models.share
+    if how == "away":
+        health.failed(unwell, "it is gone", certain=True)
+    else:
+        health.cooling.begin(unwell, 30)
+    goal = models.goal("tiny")
+    with endpoints.lease(full.replica), endpoints.lease(full.replica):
+        assert share.take(goal) is None
+        endpoints.withdraw(full.replica)
+        assert share.take(goal).place == unwell.place

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.masking import Masking
 from inference.batch import lines as module
 from inference.batch.entries import answered, unanswered
-from inference.batch.lines import MOST_BYTES, BadFile, read_lines
+from inference.batch.lines import DEEPEST, MOST_BYTES, BadFile, read_lines
 from inference.gateway.misses import Whole
 
 CHAT = "/v1/chat/completions"
@@ -109,6 +109,16 @@ def test_what_is_wrong_with_a_line_is_told_with_its_number(bad, told):
     (problem,) = wrong(file(line("ok"), "", bad))
     assert problem.startswith("line 3: ")
     assert told in problem
+
+
+def test_what_is_read_can_be_passed_on_however_deep_it_is():
+    def nested(levels):
+        return file(line(body={"x": 0})).replace(b"0", b"[" * levels + b"]" * levels, 1)
+
+    (deepest,) = read_lines(nested(DEEPEST - 1))
+    assert deepest.asked("tiny").sent("small", usage=False).count(b"[") == DEEPEST - 1
+    for levels in (DEEPEST, 900, 985, 100_000):
+        assert wrong(nested(levels)) == ("line 1: the line is nested too deeply",)
 
 
 def test_a_number_that_json_has_and_computers_have_not_is_told():

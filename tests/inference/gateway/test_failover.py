@@ -4,7 +4,11 @@ import asyncio
 
 import pytest
 
+from domain.backends import Backend
+from domain.breaker import FIRST_WAIT
+from domain.routes import Member, Route
 from domain.usage import Fault
+from tests.fleet.world import Time
 from tests.inference.gateway.conftest import HASTY, HELLO, STREAM
 from tests.upstreams import CLOSE, RESET, SILENCE, After, Answer, Cut, Fate, Redirect, Status
 
@@ -226,3 +230,23 @@ async def test_the_last_one_is_waited_for_though_it_seems_to_hang(stage, upstrea
     only.thaw()
     assert (await asking).status == 200
     probing.cancel()
+
+
+async def test_one_that_is_still_away_is_left_alone_for_longer(stages, upstreams, nowhere):
+    """The one request that finds out is not followed by all others."""
+    clock, good = Time(), await upstreams()
+    backends = [Backend("one", "openai", nowhere), Backend("two", "openai", good.url)]
+    route = Route("chat", (Member("one"), Member("two")), as_listed=True)
+    stage = await stages(clock=clock, backends=backends, routes={"chat": route})
+
+    async def asked():
+        assert (await stage.ask({**HELLO, "model": "chat"})).status == 200
+        return stage.served[-1].attempts
+
+    assert [await asked() for _ in range(2)] == [2, 1]
+    clock.passes(FIRST_WAIT)
+    assert [await asked() for _ in range(2)] == [2, 1]
+    clock.passes(FIRST_WAIT)
+    assert await asked() == 1
+    clock.passes(FIRST_WAIT)
+    assert [await asked() for _ in range(2)] == [2, 1]

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from pydantic import SecretStr
 
 from domain.backends import Backend
 from domain.usage import Fault
@@ -162,3 +163,44 @@ async def test_pictures_for_a_model_that_sees_none_are_held_against_no_server(st
         stage.gateway.health.breaker(endpoint).failures == 0
         for endpoint in stage.endpoints.of("tiny")
     )
+
+
+@pytest.mark.parametrize("body", [HELLO, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("status", [401, 403])
+async def test_no_client_is_told_the_key_that_a_backend_quotes(stages, upstreams, body, status):
+    upstream = await upstreams()
+    backend = Backend("studio", "openai", upstream.url, key=SecretStr("sk-there"))
+    stage = await stages(backends=(backend,))
+    upstream.always(Status(status, "Received=sk-there, which is no key"))
+    said = await stage.ask({**body, "model": "studio"})
+    assert (said.status, stage.served[0].fault) == (502, Fault.REFUSED)
+    assert "check the key that is configured for it" in said.error["message"]
+    assert str(status) in said.error["message"]
+    assert b"sk-there" not in said.body
+
+
+DEEP = b"[" * 4000 + b"]" * 4000
+"""JSON that is deeper than anybody reads."""
+
+
+@pytest.mark.parametrize("more", [{}, {"_backend": True}], ids=["", "marked"])
+async def test_a_whole_answer_that_is_too_deep_to_read_goes_on_as_it_came(stage, upstreams, more):
+    upstream = await upstreams()
+    stage.admit(upstream)
+    body = b'{"usage": ' + DEEP + b"}"
+    told = ("Content-Type", "application/json"), ("Content-Length", str(len(body)))
+    upstream.always(Play(Send(head(200, *told) + body)))
+    said = await stage.ask({**HELLO, **more})
+    assert (said.status, said.body) == (200, body)
+    assert (stage.served[0].fault, stage.served[0].prompt_tokens) == (None, None)
+
+
+async def test_an_event_that_is_too_deep_to_read_is_none_of_an_answer(stage, upstreams):
+    upstream = await upstreams()
+    stage.admit(upstream)
+    told = ("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")
+    deep = b'data: {"error": ' + DEEP + b"}\n\n"
+    upstream.always(Play(Send(head(200, *told) + chunk(deep) + chunk(b""))))
+    said = await stage.ask(STREAM)
+    assert (said.status, stage.served[0].fault) == (502, Fault.FAILED)
+    assert "no answer" in said.error["message"]

@@ -45,5 +45,13 @@ async def test_one_that_has_no_such_page_or_wants_a_key_answers(probed, act):
     assert (await probed(act)).closed
 
 
+async def test_one_that_lists_more_than_anybody_reads_answers(stages, upstreams):
+    upstream = await upstreams(*(f"{n:0250}" for n in range(5000)))
+    stage = await stages(backends=[Backend("studio", "openai", upstream.url)])
+    stage.gateway.probing.look()
+    await soon(lambda: not stage.gateway.probing._asking)
+    assert stage.gateway.health.breaker(stage.endpoints.of("studio")[0]).closed
+
+
 async def test_what_is_paid_for_by_the_token_is_not_asked(probed):
     assert (await probed(HTML, tier=Tier.CLOUD)).closed
