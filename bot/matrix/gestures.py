@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.matrix.crypto.encoding import mapping
-from bot.matrix.inbound import Event, said_at, sender_of, since_joining, text_of
+from bot.matrix.inbound import Event, id_of, said_at, sender_of, since_joining, text_of
 from domain.operations import Operation, operation_id
 
 _STOP, _YES, _NO = frozenset("❌🛑✖"), frozenset("👍✅✔"), frozenset("👎")
@@ -92,7 +92,7 @@ def _reaction(event: Event, room: str) -> Reaction | None:
     relation = mapping(mapping(event.get("content")).get("m.relates_to"))
     if event.get("type") != "m.reaction" or relation.get("rel_type") != "m.annotation":
         return None
-    event_id, sender = text_of(event.get("event_id")), sender_of(event)
+    event_id, sender = id_of(event), sender_of(event)
     to, key = text_of(relation.get("event_id")), text_of(relation.get("key"))
     at = said_at(event)
     if event_id is None or sender is None or to is None or key is None or at is None:

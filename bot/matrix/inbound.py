@@ -59,7 +59,7 @@ def read(event: Event, room: str, me: str) -> Message | None:
     body = text_of(body) or ""
     if "m.in_reply_to" in relation:
         body = without_fallback(body)
-    event_id, sender = text_of(event.get("event_id")), sender_of(event)
+    event_id, sender = id_of(event), sender_of(event)
     at = said_at(event)
     if at is None or event_id is None or sender is None:
         return None
@@ -96,6 +96,13 @@ def text_of(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return value.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def id_of(event: Event) -> str | None:
+    """What an event goes by. Nothing else is one: a homeserver that sends `webhook:ci:7` takes no
+    delivery's place."""
+    event_id = text_of(event.get("event_id"))
+    return event_id if event_id is not None and event_id.startswith("$") else None
 
 
 def sender_of(event: Event) -> str | None:

@@ -105,3 +105,8 @@ def test_names_no_database_can_keep_are_mended():
 @pytest.mark.parametrize("sender", ["webhook:ci", "keeper", "", None])
 def test_nobody_but_somebody_with_an_account_reacts(sender):
     assert reactions([reacted(sender=sender)], ROOM, ME) == []
+
+
+@pytest.mark.parametrize("event_id", ["webhook:ci:delivery 1", "keeper:tiny", "", None])
+def test_no_reaction_passes_for_what_comes_without_a_message(event_id):
+    assert reactions([reacted(event_id)], ROOM, ME) == []

@@ -72,6 +72,8 @@ def test_a_reply_may_be_about_a_picture_unless_a_client_names_it_for_a_thread():
         {**SAID, "sender": "schedule:nightly"},
         {**SAID, "sender": "keeper"},
         {**SAID, "sender": "expiry"},
+        {**SAID, "event_id": "webhook:ci:delivery 1"},
+        {**SAID, "event_id": ""},
         {**SAID, "type": "m.reaction"},
         {**SAID, "type": "m.room.encrypted"},
         {**SAID, "content": {}},
