@@ -17,6 +17,10 @@ _NEVER = "0001-01-01"
 _ASKED = (0, 130, 137, 143)
 """What a process ends with that was asked to: by itself, by SIGINT, SIGKILL or SIGTERM."""
 
+ALIVE = frozenset({"running", "paused", "restarting"})
+"""The engine's words for a container that holds resources, and goes on by itself or once it is
+let."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -75,7 +79,8 @@ class Seen:
                 return Phase.PENDING
             case "removing":
                 return Phase.STOPPED
-        if self.taken_over and self.exit_code not in _ASKED:  # the engine may not keep it up
+        asked = self.exit_code in _ASKED and not self.out_of_memory
+        if self.taken_over and not asked:  # the engine may not keep it up
             return Phase.FAILED
         return Phase.STOPPED if self.served else Phase.FAILED
 
@@ -105,7 +110,7 @@ class Glimpse:
     @property
     def alive(self) -> bool:
         """Whether it holds resources: what `Seen.phase` has for alive."""
-        return self.status in ("running", "paused", "restarting")
+        return self.status in ALIVE
 
 
 def glimpse(listed: Mapping[str, Any]) -> Glimpse | None:

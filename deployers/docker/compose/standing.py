@@ -10,7 +10,7 @@ from typing import Any
 
 from deployers.docker.compose.adopted import Adopted
 from deployers.docker.container import ADOPTED, REVISION, SERVICE
-from deployers.docker.looking import moment
+from deployers.docker.looking import ALIVE, moment
 from deployers.docker.marks import TAKEN_OVER
 from domain.errors import Refused
 from domain.expiries import moment as written
@@ -57,6 +57,11 @@ class Standing:
     def runs(self) -> bool:
         """Whether it can serve."""
         return self.status == "running"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is up, if only paused, or about to be started again."""
+        return self.status in ALIVE
 
 
 def standing(containers: Sequence[Mapping[str, Any]]) -> list[Standing]:

@@ -14,15 +14,13 @@ from deployers.docker.compose.standing import Standing
 from deployers.docker.container import PROJECT, REPLICA
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.images import Images, Tell
-from deployers.docker.looking import Seen
+from deployers.docker.looking import ALIVE, Seen
 from deployers.docker.marks import TAKEN_OVER, mark
 from domain.clock import Clock
 from domain.errors import Unhealthy
 from domain.plans import Plan
 from domain.replicas import ReplicaId
 from domain.services import ServiceSpec
-
-_RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class TakingOver:
         project = _labels(await self.api.container(found.id)).get(PROJECT, "")
         there = await self.api.listed(**{PROJECT: project})
         try:
-            if any(each["State"] == _RUNNING for each in there):
+            if any(each["State"] in ALIVE for each in there):
                 await self.api.start(found.id)
             else:
                 await self.projects.told(project, "start")
@@ -120,7 +118,7 @@ class TakingOver:
 
 
 def _others_run(read: Read, there: list[Standing]) -> bool:
-    return any(each.runs and each.service != read.project.service for each in there)
+    return any(each.alive and each.service != read.project.service for each in there)
 
 
 def _labels(container: Mapping[str, Any]) -> Mapping[str, str]:
