@@ -68,7 +68,9 @@ class Api:
         return labelled(found, marked, labels)
 
     async def marks(self) -> list[Mark]:
-        """Every mark there is, also of containers that are gone."""
+        """Every mark there is, also of containers that are gone; none where they are not heeded."""
+        if not self._heeds_marks:
+            return []
         told = await self._line.call(lambda client: client.volumes(filters={"label": TAKEN_OVER}))
         return marks(told.get("Volumes"))
 

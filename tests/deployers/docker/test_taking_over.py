@@ -251,11 +251,14 @@ async def test_removed_it_is_its_owners_again_with_everything_in_it(host: Host):
     assert lives(host)["my-server"][::2] == (before["my-server"][0], "running")
 
 
-async def test_a_change_makes_that_one_container_anew_and_no_other(host: Host):
+@pytest.mark.parametrize("beside", ["running", "paused"])
+async def test_a_change_makes_that_one_container_anew_and_no_other(host: Host, beside: str):
     """Though it depends on another, and the file says other things of that by now."""
     text = PROJECT.replace("restart:", "depends_on: [side]\n    restart:")
     place, deployer = up(host, text), host.open()
     await change(deployer, taking(place), "op1")
+    if beside == "paused":
+        host.compose("-p", "chatty", "pause", "side")
     before = lives(host)
     place.write_text(text.replace('["kept:/kept"]', '["kept:/kept"]\n    environment: {NEW: "1"}'))
     want = taking(place, env=(("MORE", "1"),))
@@ -270,6 +273,18 @@ async def test_a_change_makes_that_one_container_anew_and_no_other(host: Host):
     assert marks(host) == set()
     await change(deployer, want.scaled(0), "op3")
     assert lives(host) == {"chatty-side-1": before["chatty-side-1"]}
+
+
+async def test_where_marks_are_not_looked_for_none_is_taken_away(host: Host):
+    place = up(host)
+    await change(host.open(), taking(place), "op1")
+    before, blind = marks(host), host.open(projects_dir=None)
+    plan = await make_plan(blind, taking(place).scaled(0), "op2")
+
+    await blind.apply(plan.forgetting(), ignore)
+
+    assert marks(host) == before
+    assert len((await host.open().observe("chat")).ready) == 1
 
 
 async def test_no_change_takes_a_volume_away_not_even_one_without_a_name(host: Host):
