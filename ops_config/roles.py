@@ -87,10 +87,10 @@ class RuleSettings(Section):
         (), examples=[["replicas<=4", "source=hf://org/*"]]
     )
     """What has to hold for the service as it would be, however it was asked for: `service`,
-    `source`, `engine`, `gpu`, `context`, `replicas`, `cpus`, `memory` (`8g`), `namespace`,
-    `startup_budget`, `drain_timeout` (seconds) or `setting.KEY`, then `<=`, `>=` or `=`, then a
-    number or a word in which `*` stands for anything. What `namespace` allows has to allow the one
-    that a service is moved out of, too."""
+    `source`, `engine`, `image`, `gpu`, `context`, `replicas`, `cpus`, `memory` (`8g`), `namespace`,
+    `take_over` (`yes`, `no`), `startup_budget`, `drain_timeout` (seconds) or `setting.KEY`, then
+    `<=`, `>=` or `=`, then a number or a word in which `*` stands for anything. What `namespace`
+    allows has to allow the one that a service is moved out of, too."""
 
 
 class RoleSettings(Section):

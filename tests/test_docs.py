@@ -56,6 +56,9 @@ def test_the_example_of_access_is_a_configuration_that_is_taken():
     assert set(parse(whole).roles) == {"scaler", "builds", "release-leads"}
     for name in (*COMMANDS, *ARGUMENTS):
         assert f"`{name}`" in page
+    lines = (DOCS / "settings.md").read_text(encoding="utf-8").splitlines()
+    (when,) = (line for line in lines if line.startswith("| `when` |"))
+    assert [name for name in ARGUMENTS if f"`{name}`" not in when] == []
 
 
 def test_the_example_of_approvals_is_a_configuration_that_is_taken():
