@@ -98,11 +98,14 @@ class Permit:
         return any(self.may_act_in(place, command, needs) for place in every)
 
     def grounds(
-        self, targets: Iterable[str], want: ServiceSpec | None
+        self,
+        targets: Iterable[str],
+        want: ServiceSpec | None,
+        before: ServiceSpec | None = None,
     ) -> tuple[NamedRole, Rule] | None:
         """The rule that lets through what was allowed; None when the built-in role does."""
         touched = tuple(targets)
-        found = (each for each in self.rules if each[1].lets_through(touched, want))
+        found = (each for each in self.rules if each[1].lets_through(touched, want, before))
         return None if self.enough else next(found, None)
 
     def allow(

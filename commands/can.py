@@ -13,6 +13,7 @@ from commands.verb import AnyVerb, Deps, Verb
 from domain.errors import NotPermitted, OpsError, Undecided, UnknownName, UsageError
 from domain.people import Role
 from domain.progress import Report
+from domain.rules import NamedRole, Rule
 from domain.services import ServiceSpec
 
 
@@ -73,9 +74,18 @@ async def _why(parsed: Parsed, allowed: Permit, deps: Deps) -> str:
     targets = targets or [place.default_target]
     where = f" It would act on {', '.join(targets)} ({place.name}).{but}"
     if want is not None or allowed.enough:
-        allowed.allow(targets, want)
-        return _by_rule(parsed, allowed, targets, want) + where
+        before = await _as_it_is(want, deps)
+        allowed.allow(targets, want, before)
+        return _by_rule(parsed, allowed, allowed.grounds(targets, want, before)) + where
     return _so_far(parsed, allowed, targets) + where
+
+
+async def _as_it_is(want: ServiceSpec | None, deps: Deps) -> ServiceSpec | None:
+    if want is None:
+        return None
+    async with deps.store.transaction() as tx:
+        found = await tx.services.get(want.name)
+    return found.spec if found else None
 
 
 def _named(parsed: Parsed) -> Sequence[tuple[str, int | None]]:
@@ -86,10 +96,7 @@ def _by_role(parsed: Parsed, allowed: Permit) -> str:
     return f"`{parsed.verb.name}` takes the role {allowed.needs}, and you are {allowed.role}."
 
 
-def _by_rule(
-    parsed: Parsed, allowed: Permit, targets: Sequence[str], want: ServiceSpec | None
-) -> str:
-    found = allowed.grounds(targets, want)
+def _by_rule(parsed: Parsed, allowed: Permit, found: tuple[NamedRole, Rule] | None) -> str:
     if found is None:
         return _by_role(parsed, allowed)
     role, rule = found

@@ -348,3 +348,9 @@ async def test_a_team_changes_what_is_in_its_namespaces_and_takes_nothing_from_o
     assert "namespace is team-b now" in await desk.says(f"!can {taking[1:]}", sender=SUE)
     assert "namespace would be team-b" in await desk.says("!scale theirs 3", sender=SUE)
     assert await world.wanted("theirs") == before
+
+    wider = Rule(("deploy",), when=(parse_condition("namespace=team-*"),), origin="roles.all.may.0")
+    both = (*desk.policy.named, NamedRole("all", Subjects((SUE,)), (wider,)))
+    desk.policy = replace(desk.policy, named=both)
+    await desk.restart()
+    assert "`roles.all.may.0`" in await desk.says(f"!can {taking[1:]}", sender=SUE)
