@@ -60,7 +60,8 @@ def attributed(blocks: Sequence[Block], operation: Operation) -> Sequence[Block]
     first, *rest = blocks
     if isinstance(first, str):
         return [f"{operation.sender}: {first}", *rest]
-    return [f"{operation.sender}: `{operation.text[:100]}`", *blocks]
+    title = operation.text.partition("\n")[0][:100]
+    return [f"{operation.sender}: `{title}`", *blocks]
 
 
 def overflow(blocks: Sequence[Block], prefix: str) -> str | None:

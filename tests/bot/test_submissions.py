@@ -8,8 +8,9 @@ import pytest
 
 from bot.ending import Ending
 from bot.keeping import question
+from bot.matrix.content import attributed
 from bot.submissions import Submission
-from commands.replies import Reply
+from commands.replies import Reply, Verbatim
 from commands.verbs import all_verbs
 from domain.access import Policy
 from domain.arguments import parse_condition
@@ -330,6 +331,13 @@ async def test_an_api_key_is_handed_to_people_alone(desk):
     allow(desk, Policy({Role.ADMIN: Subjects((CI,))}, {ROOM: PROD}))
     operation = await done(desk, CI, "key create app")
     assert f"a key is handed to a person, and {CI} is none" in operation.summary
+
+
+def test_an_answer_names_the_first_line_of_what_it_answers():
+    text = "infer tiny what is new?\nSay it in `one` line."
+    operation = Operation("op", f"{NIGHTLY}:d1", ROOM, NIGHTLY, text, AT, changes=False)
+    first, answer = attributed([Verbatim("Nothing.")], operation)
+    assert (first, answer) == (f"{NIGHTLY}: `infer tiny what is new?`", Verbatim("Nothing."))
 
 
 @pytest.mark.parametrize(
