@@ -10,7 +10,7 @@ from functools import cached_property
 from domain.decisions import NOBODY, Approval
 from domain.defaults import Defaults
 from domain.errors import UnknownName
-from domain.people import POWER, Person, Role
+from domain.people import POWER, Person, Role, has_account
 from domain.rules import NamedRole
 from domain.subjects import Subjects
 
@@ -94,7 +94,7 @@ class Policy:
         None of what is sure by his name alone. Power counts only in rooms that act on something:
         anybody may make a room of his own, and has all the power there.
         """
-        if not self._asks or not mxid.startswith("@"):
+        if not self._asks or not has_account(mxid):
             return frozenset()
         sure = self.role(Person(mxid, room))
         open_ = [who for role, who in self.roles.items() if role > sure]
