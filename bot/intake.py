@@ -158,10 +158,11 @@ class Intake:
         async with self._store.transaction() as tx:
             filed = await tx.operations.file([made])
             known = filed[0] if filed else await tx.operations.by_origin(made.origin)
+        assert known is not None, "what is not new was filed before"
         for operation in filed:
             log.info("filed", operation=operation.id, sender=operation.sender, verb=operation.verb)
         await self._around.work(filed)
-        return known or made
+        return known
 
     async def file_own(self, operation: Operation) -> None:
         """Keep an operation of the bot's own, then have it worked on."""
