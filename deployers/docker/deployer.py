@@ -240,8 +240,9 @@ class DockerDeployer:
         unwanted = [each for replica, each in found.items() if replica not in plan.wanted]
         if alive := [str(each.replica) for each in unwanted if self._alive(each)]:
             raise Refused(f"{', '.join(alive)} runs and should not", hint="plan again")
-        for each in unwanted:
-            if plan.wanted or not each.taken_over:  # what is only stopped is to be started again
+        stopped = self._name in {placement.target for placement in plan.want.placements}
+        for each in unwanted:  # what is only stopped here is to be started again
+            if plan.wanted or not (stopped and each.taken_over):
                 await self._remove(each)
         await self._taking_over.sweep(plan.want.name, [each.id for each in found.values()])
         report(Progress("verify", None, None, 1.0))

@@ -16,7 +16,7 @@ from deployers.protocol import Deployer, Foretelling, Overview
 from domain.errors import OpsError, Refused, Unhealthy
 from domain.plans import Strategy
 from domain.replicas import Observed, Phase
-from domain.services import ServiceSpec
+from domain.services import Placement, ServiceSpec
 from domain.terms import Terms
 from fleet.store.database import Store
 from tests.contract.dying_bot import die
@@ -249,6 +249,21 @@ async def test_removed_it_is_its_owners_again_with_everything_in_it(host: Host):
     assert "chatty_kept" in host.names("volumes")
     host.compose("-p", "chatty", "start")
     assert lives(host)["my-server"][::2] == (before["my-server"][0], "running")
+
+
+async def test_a_service_that_moves_away_gives_it_back(host: Host):
+    place, deployer = up(host), host.open()
+    await change(deployer, taking(place), "op1")
+    before = lives(host)
+    elsewhere = (Placement(target="elsewhere", replicas=1),)
+
+    seen = await change(deployer, taking(place).model_copy(update={"placements": elsewhere}), "op2")
+
+    assert seen.replicas == ()
+    assert marks(host) == set()
+    after = lives(host)
+    assert after["my-server"][::2] == (before["my-server"][0], "exited")
+    assert after["chatty-side-1"] == before["chatty-side-1"]
 
 
 @pytest.mark.parametrize("beside", ["running", "paused"])
