@@ -11,7 +11,7 @@ from typing import Any, Literal
 import docker
 from docker.utils import version_lt
 
-from deployers.docker.client import bindings, errand_config, host_config, memory_used
+from deployers.docker.client import make, make_errand, make_shelf, memory_used
 from deployers.docker.container import Container
 from deployers.docker.line import Answer as Answer
 from deployers.docker.line import Gone as Gone
@@ -116,40 +116,15 @@ class Api:
 
     async def create(self, wanted: Container) -> str:
         """Make a container and return its id. Raises Answer."""
-
-        def make(client: docker.APIClient) -> str:
-            made = client.create_container(
-                wanted.image,
-                list(wanted.command) or None,
-                name=wanted.name,
-                environment=dict(wanted.environment),
-                labels=dict(wanted.labels),
-                ports=[wanted.port],
-                host_config=host_config(client, wanted),
-                use_config_proxy=False,
-            )
-            return str(made["Id"])
-
-        return await self._line.call(make, settle=True)
+        return await self._line.call(lambda client: make(client, wanted), settle=True)
 
     async def create_shelf(
         self, name: str, image: str, mounts: Iterable[Mount], labels: dict[str, str]
     ) -> str:
         """Make a container that is never started, to reach what it mounts. Raises Answer."""
-
-        def make(client: docker.APIClient) -> str:
-            config = client.create_host_config(mounts=bindings(mounts), network_mode="none")
-            made = client.create_container(
-                image,
-                ["true"],
-                name=name,
-                labels=labels,
-                host_config=config,
-                use_config_proxy=False,
-            )
-            return str(made["Id"])
-
-        return await self._line.call(make, settle=True)
+        return await self._line.call(
+            lambda client: make_shelf(client, name, image, mounts, labels), settle=True
+        )
 
     async def create_errand(
         self, name: str, image: str, script: str, environment: dict[str, str], **rest: Any
@@ -158,24 +133,10 @@ class Api:
 
         `rest` is `mounts` and `labels`. Raises Answer.
         """
-
-        def make(client: docker.APIClient) -> str:
-            made = client.create_container(
-                image,
-                [script],
-                name=name,
-                entrypoint=["sh", "-c"],
-                user="0:0",
-                working_dir="/",
-                environment=environment,
-                labels=rest["labels"],
-                healthcheck={"Test": ["NONE"]},
-                host_config=errand_config(client, rest["mounts"]),
-                use_config_proxy=False,
-            )
-            return str(made["Id"])
-
-        return await self._line.call(make, settle=True)
+        return await self._line.call(
+            lambda client: make_errand(client, name, image, script, environment, **rest),
+            settle=True,
+        )
 
     async def have_volume(self, name: str) -> None:
         """Make a named volume; one that is there already stays as it is. Raises Answer."""

@@ -36,6 +36,80 @@ def connected(way: Way) -> docker.APIClient:
     return _client(way, theirs if older else DEFAULT_DOCKER_API_VERSION)
 
 
+def make(client: docker.APIClient, wanted: Container) -> str:
+    """Make a container, and do not start it. Returns its id."""
+    return _id(
+        client.create_container(
+            wanted.image,
+            list(wanted.command) or None,
+            name=wanted.name,
+            environment=dict(wanted.environment),
+            labels=dict(wanted.labels),
+            ports=[wanted.port],
+            host_config=_host_config(client, wanted),
+            use_config_proxy=False,
+        )
+    )
+
+
+def make_shelf(
+    client: docker.APIClient,
+    name: str,
+    image: str,
+    mounts: Iterable[shelf.Mount],
+    labels: dict[str, str],
+) -> str:
+    """Make one that is never started, to reach what it mounts."""
+    config = client.create_host_config(mounts=_bindings(mounts), network_mode="none")
+    return _id(
+        client.create_container(
+            image,
+            ["true"],
+            name=name,
+            labels=labels,
+            host_config=config,
+            use_config_proxy=False,
+        )
+    )
+
+
+def make_errand(
+    client: docker.APIClient,
+    name: str,
+    image: str,
+    script: str,
+    environment: dict[str, str],
+    *,
+    mounts: Iterable[shelf.Mount],
+    labels: dict[str, str],
+) -> str:
+    """Make one that runs a shell script, as root, and goes away when that ends."""
+    return _id(
+        client.create_container(
+            image,
+            [script],
+            name=name,
+            entrypoint=["sh", "-c"],
+            user="0:0",
+            working_dir="/",
+            environment=environment,
+            labels=labels,
+            healthcheck={"Test": ["NONE"]},
+            host_config=_errand_config(client, mounts),
+            use_config_proxy=False,
+        )
+    )
+
+
+def memory_used(stats: Mapping[str, Any]) -> int:
+    """Bytes that one container uses, as `docker stats` counts: without the page cache (cgroup v1
+    `total_inactive_file`, v2 `inactive_file`)."""
+    said = stats.get("memory_stats") or {}
+    detail = said.get("stats") or {}
+    cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    return max(0, int(said.get("usage", 0)) - int(cache))
+
+
 def _client(way: Way, version: str) -> docker.APIClient:
     tls: TLSConfig | bool = False
     if way.certificates:
@@ -46,7 +120,7 @@ def _client(way: Way, version: str) -> docker.APIClient:
     return client
 
 
-def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
+def _host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
     """What an engine is told of a container's place on its host.
 
     It is not to be started again by the engine, until it was ready once: a replica that dies while
@@ -56,7 +130,7 @@ def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
     address, port = wanted.publish
     config: dict[str, Any] = client.create_host_config(
         port_bindings={wanted.port: (address, port or None)},
-        mounts=bindings(wanted.mounts),
+        mounts=_bindings(wanted.mounts),
         device_requests=cards,
         shm_size=wanted.shared_memory,
         nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
@@ -68,10 +142,10 @@ def host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
     return config
 
 
-def errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> dict[str, Any]:
+def _errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> dict[str, Any]:
     """The same of a container that does one thing and goes away by itself when it is done."""
     config: dict[str, Any] = client.create_host_config(
-        mounts=bindings(mounts),
+        mounts=_bindings(mounts),
         auto_remove=True,
         log_config=LogConfig(type=LogConfig.types.JSON, config=dict(LOG)),
         security_opt=[*SECURITY],
@@ -79,15 +153,10 @@ def errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> di
     return config
 
 
-def bindings(mounts: Iterable[shelf.Mount]) -> list[Mount]:
+def _bindings(mounts: Iterable[shelf.Mount]) -> list[Mount]:
     """Mounts as the engine takes them. Not as `-v`: that makes a missing folder of the host."""
     return [Mount(m.target, m.source, type=m.kind, read_only=m.read_only) for m in mounts]
 
 
-def memory_used(stats: Mapping[str, Any]) -> int:
-    """Bytes that one container uses, as `docker stats` counts: without the page cache (cgroup v1
-    `total_inactive_file`, v2 `inactive_file`)."""
-    said = stats.get("memory_stats") or {}
-    detail = said.get("stats") or {}
-    cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
-    return max(0, int(said.get("usage", 0)) - int(cache))
+def _id(made: Mapping[str, Any]) -> str:
+    return str(made["Id"])

@@ -126,7 +126,7 @@ def glimpse(listed: Mapping[str, Any]) -> Glimpse | None:
 def seen(container: Mapping[str, Any]) -> Seen | None:
     """Read what `GET /containers/ID/json` answers (Docker Engine API 1.41). None for a container
     that is no replica of ours."""
-    labels = container["Config"].get("Labels") or {}
+    labels = labels_of(container)
     state, host = container["State"], container["HostConfig"]
     try:
         replica = ReplicaId.parse(labels[REPLICA])
@@ -155,6 +155,11 @@ def seen(container: Mapping[str, Any]) -> Seen | None:
         project=labels.get(PROJECT) if ADOPTED in labels else None,
         taken_over=taken_over,
     )
+
+
+def labels_of(container: Mapping[str, Any]) -> Mapping[str, str]:
+    """The labels in what `GET /containers/ID/json` answers."""
+    return container["Config"].get("Labels") or {}
 
 
 def _port(container: Mapping[str, Any], inside: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable
 from pathlib import PureWindowsPath
 from typing import Any
 
@@ -12,6 +12,7 @@ from deployers.docker.api import CONFLICT, Answer, Api
 from deployers.docker.compose.program import HOW, Program
 from deployers.docker.compose.project import rendered, volumes
 from deployers.docker.container import PROJECT, REPLICA, Container
+from deployers.docker.looking import labels_of
 from deployers.docker.shelf import Mount, on_host
 from deployers.docker.ways.connection import Connection
 from domain.errors import Unsupported
@@ -94,7 +95,7 @@ class Compose:
     async def _take_back(self, wanted: Container) -> None:
         """What it made. A container of that name may also be somebody else's."""
         for found in await self._api.containers(**{REPLICA: wanted.name}):
-            if _labels(found).get(PROJECT) == wanted.name:
+            if labels_of(found).get(PROJECT) == wanted.name:
                 await self._api.remove(found["Id"])
 
 
@@ -118,7 +119,3 @@ def refusal(text: str) -> Answer | ConnectionError:
     if _CUT_OFF.search(why):
         return ConnectionResetError(why)
     return Answer(CONFLICT if _NAME_TAKEN in why else 500, why or "docker compose says nothing")
-
-
-def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:
-    return found["Config"].get("Labels") or {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from deployers.docker.compose.adopted import Adopted
 from deployers.docker.container import ADOPTED, REVISION, SERVICE
-from deployers.docker.looking import ALIVE, moment
+from deployers.docker.looking import ALIVE, labels_of, moment
 from deployers.docker.marks import TAKEN_OVER
 from domain.errors import Refused
 from domain.expiries import moment as written
@@ -66,7 +66,7 @@ class Standing:
 
 def standing(containers: Sequence[Mapping[str, Any]]) -> list[Standing]:
     """Those of a project among what `GET /containers/ID/json` told, by their names."""
-    found = [_read(each) for each in containers if _labels(each).get(_ONCE) != "True"]
+    found = [_read(each) for each in containers if labels_of(each).get(_ONCE) != "True"]
     return sorted(found, key=lambda each: each.name)
 
 
@@ -183,7 +183,7 @@ def _refuse_unfit(
 
 
 def _read(container: Mapping[str, Any]) -> Standing:
-    labels, state = _labels(container), container["State"]
+    labels, state = labels_of(container), container["State"]
     ports = (container.get("NetworkSettings") or {}).get("Ports") or {}
     return Standing(
         id=container["Id"],
@@ -205,7 +205,3 @@ def _health(state: Mapping[str, Any]) -> str:
     said = str((state.get("Health") or {}).get("Status", ""))
     words = {"starting": "its health check has not said yet", "none": ""}
     return words.get(said, said)
-
-
-def _labels(container: Mapping[str, Any]) -> Mapping[str, str]:
-    return container["Config"].get("Labels") or {}

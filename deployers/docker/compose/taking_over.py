@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from deployers.docker.api import Answer, Api
 from deployers.docker.compose import adopted, standing
@@ -14,7 +13,7 @@ from deployers.docker.compose.standing import Standing
 from deployers.docker.container import PROJECT, REPLICA
 from deployers.docker.diagnosis import diagnose
 from deployers.docker.images import Images, Tell
-from deployers.docker.looking import ALIVE, Seen
+from deployers.docker.looking import ALIVE, Seen, labels_of
 from deployers.docker.marks import TAKEN_OVER, mark
 from domain.clock import Clock
 from domain.errors import Unhealthy
@@ -65,7 +64,7 @@ class TakingOver:
     async def start_again(self, found: Seen) -> None:
         """Start what was taken over and does not run, the rest of its project with it if none of
         that runs. Raises Unhealthy, Refused or Gone."""
-        project = _labels(await self.api.container(found.id)).get(PROJECT, "")
+        project = labels_of(await self.api.container(found.id)).get(PROJECT, "")
         there = await self.api.listed(**{PROJECT: project})
         try:
             if any(each["State"] in ALIVE for each in there):
@@ -113,13 +112,9 @@ class TakingOver:
     async def _remains(self, replica: str) -> None:
         """Take away what was made of a replica that did not come up."""
         for each in await self.api.containers(**{REPLICA: replica}):
-            if TAKEN_OVER not in _labels(each):
+            if TAKEN_OVER not in labels_of(each):
                 await self.api.remove(each["Id"], volumes=False)
 
 
 def _others_run(read: Read, there: list[Standing]) -> bool:
     return any(each.alive and each.service != read.project.service for each in there)
-
-
-def _labels(container: Mapping[str, Any]) -> Mapping[str, str]:
-    return container["Config"].get("Labels") or {}
