@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from domain.backends import Tier
 from domain.breaker import Breaker, State
 from domain.clock import Clock
 from inference.cooling import Cooling
@@ -51,11 +52,21 @@ class Health:
         return self._breakers.get(endpoint.incarnation, Breaker())
 
     def sick(self, candidates: Collection[Endpoint]) -> frozenset[Place]:
-        """Those that should not be asked now while there is anybody else."""
+        """Those that should not be asked now while there is anybody else.
+
+        Whoever is paid for by the token is not probed, and so is tried by one request once its time
+        is up. With all others nobody has to wait to find out: they are back when a probe says so.
+        """
         if not self._breakers:
             return frozenset()
         now = self._clock.monotonic()
-        return frozenset(e.place for e in candidates if not self.breaker(e).lets_through(now))
+        return frozenset(e.place for e in candidates if not self._may_be_asked(e, now))
+
+    def _may_be_asked(self, endpoint: Endpoint, now: float) -> bool:
+        breaker = self.breaker(endpoint)
+        if endpoint.manner.tier is Tier.CLOUD:
+            return breaker.lets_through(now)
+        return breaker.closed
 
     def begin(self, waiter: Waiter) -> None:
         """It begins to wait.

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from domain.backends import Backend
+from domain.backends import Backend, Tier
 from domain.breaker import FIRST_WAIT
 from domain.routes import Member, Route
 from domain.usage import Fault
 from tests.fleet.world import Time
-from tests.inference.gateway.conftest import HASTY, HELLO, STREAM
+from tests.inference.gateway.conftest import HASTY, HELLO, STREAM, soon
 from tests.upstreams import CLOSE, RESET, SILENCE, After, Answer, Cut, Fate, Redirect, Status
 
 BOTH = pytest.mark.parametrize("body", [HELLO, STREAM], ids=["whole", "stream"])
@@ -232,10 +232,13 @@ async def test_the_last_one_is_waited_for_though_it_seems_to_hang(stage, upstrea
     probing.cancel()
 
 
-async def test_one_that_is_still_away_is_left_alone_for_longer(stages, upstreams, nowhere):
+async def test_one_that_is_paid_for_and_still_away_is_left_alone_for_longer(
+    stages, upstreams, nowhere
+):
     """The one request that finds out is not followed by all others."""
     clock, good = Time(), await upstreams()
-    backends = [Backend("one", "openai", nowhere), Backend("two", "openai", good.url)]
+    paid = Backend("one", "openai", nowhere, tier=Tier.CLOUD)
+    backends = [paid, Backend("two", "openai", good.url, tier=Tier.CLOUD)]
     route = Route("chat", (Member("one"), Member("two")), as_listed=True)
     stage = await stages(clock=clock, backends=backends, routes={"chat": route})
 
@@ -250,3 +253,20 @@ async def test_one_that_is_still_away_is_left_alone_for_longer(stages, upstreams
     assert await asked() == 1
     clock.passes(FIRST_WAIT)
     assert [await asked() for _ in range(2)] == [2, 1]
+
+
+async def test_nobody_has_to_find_out_whether_one_that_is_probed_is_back(stage, pair):
+    pair[0].will(RESET, RESET)
+    assert (await stage.ask(HELLO)).status == 200
+    (first, _) = stage.endpoints.of("tiny")
+    stage.gateway.health.failed(first, "it hangs", certain=True)
+    breaker = stage.gateway.health.breaker(first)
+    stage.gateway.health._breakers[first.incarnation] = breaker.hurried(0.0)  # its time is up
+    asked = len(pair[0].asked)
+    assert [(await stage.ask(HELLO)).status for _ in range(3)] == [200] * 3
+    assert len(pair[0].asked) == asked
+    probing = asyncio.create_task(stage.gateway.probing.run())
+    await soon(lambda: stage.gateway.health.breaker(first).closed)
+    assert (await stage.ask(HELLO)).status == 200
+    assert len(pair[0].asked) == asked + 1
+    probing.cancel()
