@@ -255,18 +255,31 @@ async def test_one_that_is_paid_for_and_still_away_is_left_alone_for_longer(
     assert [await asked() for _ in range(2)] == [2, 1]
 
 
-async def test_nobody_has_to_find_out_whether_one_that_is_probed_is_back(stage, pair):
-    pair[0].will(RESET, RESET)
-    assert (await stage.ask(HELLO)).status == 200
-    (first, _) = stage.endpoints.of("tiny")
-    stage.gateway.health.failed(first, "it hangs", certain=True)
-    breaker = stage.gateway.health.breaker(first)
-    stage.gateway.health._breakers[first.incarnation] = breaker.hurried(0.0)  # its time is up
-    asked = len(pair[0].asked)
-    assert [(await stage.ask(HELLO)).status for _ in range(3)] == [200] * 3
-    assert len(pair[0].asked) == asked
-    probing = asyncio.create_task(stage.gateway.probing.run())
-    await soon(lambda: stage.gateway.health.breaker(first).closed)
-    assert (await stage.ask(HELLO)).status == 200
-    assert len(pair[0].asked) == asked + 1
-    probing.cancel()
+async def test_nobody_has_to_find_out_whether_one_that_is_probed_is_back(
+    stages, upstreams, nowhere
+):
+    clock, good = Time(), await upstreams()
+    stage = await stages(clock=clock)
+    stage.admit(good, 0)
+    stage.admit(nowhere, 1)
+    stage.prefer(1)
+    assert (await stage.ask()).status == 200
+    assert stage.served[-1].attempts == 2
+    clock.passes(FIRST_WAIT)
+    assert [(await stage.ask()).status for _ in range(3)] == [200] * 3
+    assert [served.attempts for served in stage.served[-3:]] == [1] * 3
+
+
+async def test_one_that_lists_its_models_again_is_asked_again(stages, upstreams):
+    stage, first, second = await stages(clock=Time()), await upstreams(), await upstreams()
+    stage.admit(first, 0)
+    stage.admit(second, 1)
+    stage.prefer(0)
+    (endpoint, _) = stage.endpoints.of("tiny")
+    stage.gateway.health.failed(endpoint, "it hangs", certain=True)
+    assert (await stage.ask()).status == 200
+    assert not first.asked
+    stage.gateway.probing.look()
+    await soon(lambda: stage.gateway.health.breaker(endpoint).closed)
+    assert (await stage.ask()).status == 200
+    assert len(first.asked) == 1
