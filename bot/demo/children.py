@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -47,19 +47,24 @@ class Child:
 
     def kill(self) -> None:
         """End it at once."""
-        if self.exit_code is None:
-            self._process.kill()
+        self._send(signal.SIGKILL)
 
     async def stop(self, patience: float) -> None:
         """Ask it to end, and insist after `patience` seconds."""
-        if self.exit_code is None:
-            self._process.terminate()
+        self._send(signal.SIGTERM)
         try:
             async with asyncio.timeout(patience):
                 await self.wait()
         except TimeoutError:
             self.kill()
             await self.wait()
+
+    def _send(self, signum: int) -> None:
+        """A signal, unless it has ended. Not by asyncio's own way: it looks first whether it has
+        (`Popen.send_signal`), and that look may take the exit code from who waits for it."""
+        if self.exit_code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
 
 
 class Children:

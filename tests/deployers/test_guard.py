@@ -166,9 +166,9 @@ async def test_so_is_the_look_after_a_change_that_failed(target, moody):
     assert (await target.observe("tiny")).target == "wks"
 
 
-async def test_the_same_look_is_made_once_for_all_who_want_it(target, moody):
+async def test_the_same_look_is_made_once_for_all_who_want_it(patient, moody):
     moody.mood = "slow"
-    looks = [asyncio.create_task(target.observe("tiny")) for _ in range(20)]
+    looks = [asyncio.create_task(patient.observe("tiny")) for _ in range(20)]
     await until(lambda: moody.waiting)
     looks[0].cancel()
     moody.let_go()
