@@ -133,5 +133,5 @@ async def _room(api: MatrixApi, name: str) -> str:
 async def _target(deployer: Deployer) -> str:
     facts = await deployer.inspect()
     if not facts.reachable:
-        raise Unreachable(facts.note)
+        raise Unreachable(facts.note, hint=facts.advice)
     return facts.note or "usable"

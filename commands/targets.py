@@ -33,9 +33,11 @@ async def targets(request: Targets, permit: Permit, deps: Deps, report: Report) 
         on = await deps.fleet.survey.on(request.name)
         usable = "" if request.name in here else "It is not for this room."
         return Reply.done(*_one(facts, on, usable, now))
-    rows = tuple(_row(facts, here, now) for facts in await deps.fleet.survey.facts())
+    everything = await deps.fleet.survey.facts()
+    rows = tuple(_row(facts, here, now) for facts in everything)
     head = ("target", "kind", "", "for", "CPUs", "memory free", "disk free", "GPUs", "")
-    return Reply.done(Table(head, rows))
+    advice = [f"{facts.target}: {facts.advice}" for facts in everything if facts.advice]
+    return Reply.done(Table(head, rows), *advice)
 
 
 def _row(facts: TargetFacts, here: Sequence[str], now: datetime) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ def _one(
     told = "reachable" if facts.reachable else "not reachable"
     note = f": {facts.note}" if facts.note else ""
     blocks: list[Block] = [f"{state} {facts.target} ({facts.kind}) is {told}{since}{ago}{note}"]
+    blocks += [f"What to try: {facts.advice}"] if facts.advice else []
     blocks += [usable] if usable else []
     blocks += [measured] if (measured := _measured(facts)) else []
     if facts.gpus:

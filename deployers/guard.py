@@ -109,7 +109,9 @@ class Guard:
             note = error.summary.removeprefix(self._name).lstrip(": ")
             since = self._breaker.since or self._clock.now()
             self._stands(reachable=False, since=since)
-            return TargetFacts(self._name, self._kind, reachable=False, note=note, since=since)
+            return TargetFacts(
+                self._name, self._kind, reachable=False, note=note, advice=error.hint, since=since
+            )
         return replace(facts, since=self._stands(reachable=facts.reachable))
 
     async def observe(self, service: str) -> Observed:

@@ -119,6 +119,8 @@ class TargetFacts:
     reachable: bool
     note: str = ""
     """One line for people: a version when reachable, the reason when not."""
+    advice: str = ""
+    """What to try where it is not reachable."""
     cpus: int | None = None
     memory_free: int | None = None
     """Bytes."""

@@ -78,7 +78,7 @@ class Rollouts:
         deployer = self._deployers[target]
         facts = await deployer.inspect()
         if not facts.reachable:
-            raise Unreachable(f"{target} cannot be used: {facts.note}")
+            raise Unreachable(f"{target} cannot be used: {facts.note}", hint=facts.advice)
         return deployer.plan(want, await deployer.observe(want.name), facts, operation), facts
 
     async def carry_out(self, rollout: Rollout, report: Report, course: Course, take: Take) -> None:

@@ -88,7 +88,7 @@ class DockerDeployer:
         if not want.replicas_on(self._name):
             return steps.rolling(want, have, operation)
         if not facts.reachable:
-            raise Unsupported(f"{self._name} cannot serve: {facts.note}")
+            raise Unsupported(f"{self._name} cannot serve: {facts.note}", hint=facts.advice)
         presets()[want.engine].check(want)
         if adopted.is_adopted(want):
             self._starting.adoption.check(want, self._name, facts.no_compose)

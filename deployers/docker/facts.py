@@ -22,7 +22,7 @@ async def ask(name: str, api: Api) -> TargetFacts:
     try:
         info = await api.info()
     except OpsError as error:
-        return TargetFacts(name, KIND, reachable=False, note=error.summary)
+        return TargetFacts(name, KIND, reachable=False, note=error.summary, advice=error.hint)
     cards, room = await asyncio.gather(
         api.cards(), measured(api, info, local=api.address.startswith("unix:"))
     )

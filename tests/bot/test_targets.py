@@ -35,6 +35,7 @@ def rows(text):
 
 async def test_those_that_hang_are_told_at_a_glance_and_the_others_as_they_are(desk, moods):
     told = rows(await desk.says("!targets"))
+    assert told.pop("t20:") == "t20: see to it"
     assert len(told) == 21
     for name, row in told.items():
         assert ("✓" in row) == (moods[name].mood == "well"), row
@@ -60,7 +61,9 @@ async def test_one_is_asked_at_once_whatever_was_seen_of_it_and_tells_more(desk,
     away = await desk.says("!status tiny")
     assert "t10 has not answered since" in away
     assert "no route to host; asked again in " in away
-    assert (await desk.says("!targets t10")).startswith("✗ t10 (rehearsal) is not reachable since")
+    text = await desk.says("!targets t10")
+    assert text.startswith("✗ t10 (rehearsal) is not reachable since")
+    assert "What to try: see to it" in text
 
     moods["t10"].mood = "well"
     assert (await desk.says("!targets t10")).startswith("✓ t10 (rehearsal) is reachable since")

@@ -82,7 +82,7 @@ class _Moody:
             finally:
                 self.waiting -= 1
         else:
-            raise self.error(mood)
+            raise self.error(mood, "see to it")
 
     def _block(self) -> None:
         self.threads += 1

@@ -57,6 +57,7 @@ async def test_a_daemon_that_was_stopped_and_started_is_used_again_by_the_same_d
     finally:
         docker_engine.start()
     assert not facts.reachable
+    assert "systemctl start docker" in facts.advice
 
     async with asyncio.timeout(_PATIENCE):
         while True:
