@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from deployers.docker.ways import openssh
 from deployers.docker.ways.master import Master
+from deployers.docker.ways.sessions import session
 from domain.errors import TargetError
 
 _SESSIONS = 8
@@ -135,27 +135,13 @@ class DialStdio:
     async def _refused(self, connection: socket.socket) -> bool:
         """Carry it over one line to its end. True if there was no room, and no byte was taken."""
         async with self._lines.one() as line:
-            process = await self._spawn(line.master, connection)
-            try:
-                assert process.stderr is not None
-                refused = _REFUSED in await process.stderr.read()
+            # `ssh` takes the connection itself, which both ends may close by halves: no byte of it
+            # comes through here.
+            command = openssh.session(line.master.control, self._command)
+            async with session(command, over=connection.fileno()) as (process, said):
+                refused = _REFUSED in await said.read()
                 await process.wait()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
             if refused and line.used > 1:
                 line.room = line.used - 1
                 return True
             return False
-
-    async def _spawn(self, master: Master, connection: socket.socket) -> Process:
-        """`ssh` takes the connection itself, which both ends may close by halves: no byte of it
-        comes through here."""
-        return await asyncio.create_subprocess_exec(
-            *openssh.session(master.control, self._command),
-            stdin=connection.fileno(),
-            stdout=connection.fileno(),
-            stderr=PIPE,
-            env=openssh.environment(),
-        )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deployers.docker.ways import openssh, ssh_sentences
 from deployers.docker.ways.openssh import Destination
+from deployers.docker.ways.sessions import session
 from domain.clock import Clock
 from domain.errors import TargetError
 
@@ -135,23 +136,13 @@ class Master:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _ask(self, command: tuple[str, ...], within: float) -> tuple[int | None, str]:
-        asking = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=openssh.environment(),
-        )
-        try:
-            async with asyncio.timeout(within):
-                said, _ = await asking.communicate()
-        except TimeoutError:
-            return None, ""
-        finally:
-            if asking.returncode is None:
-                asking.kill()
-                await asking.wait()
-        return asking.returncode, said.decode("utf-8", "replace")
+        async with session(command) as (asking, said):
+            try:
+                async with asyncio.timeout(within):
+                    text = await said.read()
+                    return await asking.wait(), text.decode("utf-8", "replace")
+            except TimeoutError:
+                return None, ""
 
     async def _spawn(self) -> Process:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from domain.replicas import Gpu
 
 _PING_WITHIN = 5.0
 _LOOK_WITHIN = 6.0
+_CARDS_WITHIN = 5.0
 _EXPLAIN_WITHIN = 12.0
 _LONGEST_RUNTIME = 58
 """Bytes. A Unix socket's path may have about 104, and ssh adds 17 of its own while it makes one."""
@@ -92,11 +93,11 @@ class SshConnection:
     async def cards(self) -> tuple[Gpu, ...] | None:
         """Asked over the connection that stands; where none does, or it cannot be asked so, in a
         login of its own. That takes each side a tenth of a second of a core, at each look."""
-        if (there := await self._asked(far_side.question_of_cards())) is not None:
-            return there.gpus
         try:
-            return (await self._look()).gpus
-        except TargetError:
+            async with asyncio.timeout(_CARDS_WITHIN):
+                there = await self._asked(far_side.question_of_cards())
+                return (there or await self._look()).gpus
+        except (TargetError, TimeoutError):  # a wedged driver hangs `nvidia-smi` for good
             return None
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import os
 import pwd
@@ -15,6 +16,7 @@ from deployers.docker.ways.connections import connection
 from domain.errors import Refused, Unreachable
 from domain.targets import DockerTarget
 from tests.deployers.docker.ways import (
+    NO_FORWARDING,
     answers,
     programs,
     runs,
@@ -128,3 +130,32 @@ async def test_what_a_login_says_is_in_nobodys_way(needs_sshd: None, engine: Pat
             assert await ssh.cards() == ()
         async with way_to(sshd, sshd.folder / "none.sock") as ssh:
             assert "Docker is not running there" in (await why(ssh.open())).summary
+
+
+async def test_a_command_that_hangs_there_is_waited_for_no_longer_than_a_while(
+    needs_sshd: None, engine: Path, tmp_path: Path
+):
+    """As `nvidia-smi` does whose driver is wedged."""
+    folder = programs(tmp_path)
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec /bin/sleep 300\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    with Sshd.started(runs("/bin/sh -c", path=folder)) as sshd:
+        async with way_to(sshd, engine) as ssh:
+            url = (await ssh.open()).url
+            async with asyncio.timeout(60):
+                assert await ssh.cards() is None
+            assert await answers(url)
+
+
+async def test_a_session_that_hangs_there_keeps_nobody_from_closing(
+    needs_sshd: None, engine: Path, tmp_path: Path
+):
+    (tmp_path / "hangs").write_text(
+        'case "$SSH_ORIGINAL_COMMAND" in docker*) exec sleep 300;; '
+        '*) exec /bin/sh -c "$SSH_ORIGINAL_COMMAND";; esac'
+    )
+    with Sshd.started(NO_FORWARDING, f"ForceCommand /bin/sh {tmp_path}/hangs") as sshd:
+        async with asyncio.timeout(60):
+            async with way_to(sshd, engine) as ssh:
+                error = await why(ssh.open())
+    assert "does not answer" in error.summary
