@@ -10,7 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from deployers.docker.ways import openssh, ssh_sentences
+from deployers.docker.ways import openssh, openssh_words, ssh_sentences
 from deployers.docker.ways.openssh import Destination
 from deployers.docker.ways.sessions import session
 from domain.clock import Clock
@@ -96,7 +96,7 @@ class Master:
             await self._process.wait()
         if self._listening is not None:
             await asyncio.wait({self._listening}, timeout=1.0)
-        return ssh_sentences.from_openssh(self._address, self._said.splitlines())
+        return openssh_words.meaning(self._address, self._said.splitlines())
 
     @property
     def said(self) -> str:

@@ -1,9 +1,6 @@
-"""What may be wrong with a way by SSH, in sentences; and OpenSSH's own words for it (pure)."""
+"""What may be wrong with a way by SSH, in sentences (pure)."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Iterable
 
 from deployers.docker.ways.connection import Cut
 from domain.errors import Refused, TargetError, Unreachable
@@ -74,6 +71,23 @@ def host_changed(address: str, shown: str = "") -> TargetError:
     )
 
 
+def host_revoked(address: str, shown: str = "") -> TargetError:
+    """A key that somebody said is not to be believed any more."""
+    key = f" (it shows {shown})" if shown else ""
+    return Refused(
+        f"{address}: the host shows a key that known_hosts has as revoked{key}",
+        hint="do not add it; find out who took it back, and have the host get a new one",
+    )
+
+
+def host_uncertified(address: str, why: str) -> TargetError:
+    """A certificate of a host that proves nothing."""
+    return Refused(
+        f"{address}: the host's certificate is no good ({why})",
+        hint="have a new one signed for it, with its name as a principal, and check both clocks",
+    )
+
+
 def key_refused(address: str, user: str = "") -> TargetError:
     """Nobody we can prove to be."""
     who = f" as {user}" if user else ""
@@ -81,6 +95,22 @@ def key_refused(address: str, user: str = "") -> TargetError:
         f"{address} does not let the bot log in{who}: no key that it offers is accepted",
         hint="add the bot's public key to authorized_keys of that user there; on Windows an "
         "administrator's are in C:\\ProgramData\\ssh\\administrators_authorized_keys",
+    )
+
+
+def more_than_a_key(address: str, ways: str) -> TargetError:
+    """A password, or a second factor."""
+    return Refused(
+        f"{address} does not let the bot log in by a key alone: it asks for {ways}",
+        hint="nobody is there to type; let that user in by a key (AuthenticationMethods publickey)",
+    )
+
+
+def key_missing(address: str, files: str) -> TargetError:
+    """Nothing to prove it by."""
+    return Refused(
+        f"{address}: the bot has no key to log in with: {files}",
+        hint="make one with ssh-keygen for the user the bot runs as, or give the bot SSH_AUTH_SOCK",
     )
 
 
@@ -105,6 +135,30 @@ def config_wrong(address: str, why: str = "") -> TargetError:
     return Refused(
         f"{address}: ssh does not take its configuration{f' ({why})' if why else ''}",
         hint="try `ssh -G` with that host as the user the bot runs as",
+    )
+
+
+def way_barred(address: str) -> TargetError:
+    """A jump host that does not want to be one."""
+    return Refused(
+        f"{address}: the host on the way there forbids to go on from it",
+        hint="it needs AllowTcpForwarding yes in its sshd_config, and PermitOpen for that host",
+    )
+
+
+def way_ends(address: str, why: str) -> TargetError:
+    """A jump host that gets no further itself."""
+    return Unreachable(
+        f"{address}: the host on the way there does not get to it ({why})",
+        hint="see whether it is switched on, and whether the host on the way knows its name",
+    )
+
+
+def no_session(address: str) -> TargetError:
+    """An sshd that runs nothing."""
+    return Refused(
+        f"{address}: sshd there opens no session, so that nothing can be asked",
+        hint="it needs MaxSessions 2 or more in its sshd_config",
     )
 
 
@@ -159,37 +213,3 @@ def ended(address: str, words: str = "") -> TargetError:
         f"{address}: ssh ended{f': {words}' if words else ''}",
         hint="try `ssh` to that host as the user the bot runs as",
     )
-
-
-def from_openssh(address: str, lines: Iterable[str]) -> TargetError:
-    """What OpenSSH wrote before it ended, understood. Its last words count: a banner is first."""
-    said = [line.strip() for line in lines if line.strip()]
-    told = "\n".join(said)
-    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in told and _UNVERIFIED in told:
-        shown = re.search(r"SHA256:[A-Za-z0-9+/=]+", told)
-        return host_changed(address, shown[0] if shown else "")
-    if exposed := re.search(r"Permissions \d+ for '(.*)' are too open", told):
-        return key_exposed(address, exposed[1])
-    for line in reversed(said):
-        for pattern, sentence in _WORDS:
-            if re.search(pattern, line):
-                return sentence(address)
-    return ended(address, said[-1] if said else "")
-
-
-_UNVERIFIED = "Host key verification failed"
-_WORDS = (
-    (r"Bad configuration option|bad configuration options|Bad owner or perm", config_wrong),
-    (r"Can't open user config file|line \d+: ", config_wrong),
-    (_UNVERIFIED, host_unknown),
-    (r": Permission denied \(", key_refused),
-    ("Too many authentication failures", key_refused),
-    (r"Could not resolve hostname .*Temporary failure", names_unanswered),
-    ("Could not resolve hostname", name_unknown),
-    (r"[Cc]onnect.*: Connection refused", port_closed),
-    (r"[Cc]onnect.*: (No route to host|Network is unreachable)", no_way),
-    (r"[Cc]onnect.*: (Connection|Operation) timed out", silent),
-    ("Timeout, server .* not responding", silent),
-    ("timed out during banner exchange", silent),
-    (r"kex_exchange_identification|banner exchange|Bad remote protocol version", not_ssh),
-)

@@ -8,8 +8,8 @@ import pytest
 
 from deployers.docker.ways import openssh
 from deployers.docker.ways.openssh import Destination
+from deployers.docker.ways.openssh_words import meaning
 from deployers.docker.ways.resolved import Resolved
-from deployers.docker.ways.ssh_sentences import from_openssh
 from domain.errors import ConfigError, Refused, Unreachable
 
 
@@ -65,6 +65,12 @@ def test_those_who_go_through_it_can_go_nowhere_else():
 def test_little_of_our_environment_is_shown_to_ssh():
     ours = {"HOME": "/h", "PATH": "/bin", "SSH_AUTH_SOCK": "/a", "LANG": "C", "TOKEN": "secret"}
     assert openssh.environment(ours) == {"HOME": "/h", "PATH": "/bin", "SSH_AUTH_SOCK": "/a"}
+
+
+CUT_OFF = """kex_exchange_identification: Connection closed by remote host\r
+Connection closed by UNKNOWN port 65535\r
+"""
+"""What ours says of a proxy that ended."""
 
 
 @pytest.mark.parametrize(
@@ -123,14 +129,65 @@ def test_little_of_our_environment_is_shown_to_ssh():
             "/etc/c: line 3: Bad configuration option: nonsense\r\n"
             "/etc/c: terminating, 1 bad configuration options\r\n",
             Refused,
-            "does not take its configuration",
+            "does not take its configuration (/etc/c: line 3: Bad configuration option: nonsense)",
         ),
+        (
+            "Can't open user config file /etc/c: No such file or directory\r\n",
+            Refused,
+            "(Can't open user config file /etc/c: No such file or directory)",
+        ),
+        (
+            "@       WARNING: REVOKED HOST KEY DETECTED!               @\r\n"
+            "The ED25519 host key for [127.0.0.1]:34313 is marked as revoked.\r\n"
+            "Host key verification failed.\r\n",
+            Refused,
+            "known_hosts has as revoked",
+        ),
+        (
+            "Certificate invalid: expired\r\nNo ED25519 host key is known for wks and you have "
+            "requested strict checking.\r\nHost key verification failed.\r\n",
+            Refused,
+            "the host's certificate is no good (expired)",
+        ),
+        (
+            "aria@wks: Permission denied (keyboard-interactive).\r\n",
+            Refused,
+            "does not let the bot log in by a key alone: it asks for keyboard-interactive",
+        ),
+        (
+            f"aria@hop: Permission denied (publickey).\r\n{CUT_OFF}",
+            Refused,
+            "ssh://wks: on the way there, aria@hop does not let the bot log in",
+        ),
+        (
+            f"Host key verification failed.\r\n{CUT_OFF}",
+            Refused,
+            "ssh://wks: on the way there: the host's key is not known",
+        ),
+        (
+            f"ssh: connect to host hop port 22: Connection refused\r\n{CUT_OFF}",
+            Unreachable,
+            "ssh://wks: on the way there, hop: nobody listens on the SSH port",
+        ),
+        (
+            "channel 0: open failed: connect failed: Connection refused\r\n"
+            f"stdio forwarding failed\r\n{CUT_OFF}",
+            Unreachable,
+            "the host on the way there does not get to it (connect failed: Connection refused)",
+        ),
+        (
+            "channel 0: open failed: administratively prohibited: open failed\r\n"
+            f"stdio forwarding failed\r\n{CUT_OFF}",
+            Refused,
+            "the host on the way there forbids to go on from it",
+        ),
+        (CUT_OFF, Unreachable, "before a word of SSH"),
         ("jumphost loop via wks\r\n", Unreachable, "ssh ended: jumphost loop via wks"),
         ("", Unreachable, "ssh ended"),
     ],
 )
 def test_what_openssh_says_is_said_in_our_words(words: str, kind: type, said: str):
-    error = from_openssh("ssh://wks", words.splitlines())
+    error = meaning("ssh://wks", words.splitlines())
     assert type(error) is kind
     assert said in error.summary
     assert error.hint
