@@ -18,7 +18,7 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-from deployers.docker.ways import far_side, openssh, ssh_sentences
+from deployers.docker.ways import far_side, keys, openssh, ssh_sentences
 from deployers.docker.ways.far_side import FarSide
 from deployers.docker.ways.openssh import Destination
 from deployers.docker.ways.resolved import Resolved, resolve
@@ -76,13 +76,13 @@ def _connected(host: Resolved) -> Iterator[paramiko.SSHClient]:
     client = paramiko.SSHClient()
     client.set_log_channel("deployers.docker.paramiko")
     _believe(client, host)
-    keys = [str(file) for file in host.identities if _is_key(file)]
+    ours = [str(file) for file in host.identities if keys.is_key(file)]
     with _wire(host) as wire, client:
         client.connect(
             host.known_as,
             port=22,  # its name has the port already
             username=host.user,
-            key_filename=keys,  # type: ignore[arg-type]  # it takes several, whatever its stubs say
+            key_filename=ours,  # type: ignore[arg-type]  # it takes several, whatever its stubs say
             sock=wire,
             allow_agent=host.agent,
             look_for_keys=False,
@@ -94,30 +94,36 @@ def _connected(host: Resolved) -> Iterator[paramiko.SSHClient]:
 
 
 def _believe(client: paramiko.SSHClient, host: Resolved) -> None:
-    """Read what OpenSSH reads. As it does, take a key filed without a port for one with it."""
-    known = client.get_host_keys()
-    for file in host.known_hosts:
-        with suppress(OSError):  # most of them are not there
-            for line in file.read_text(errors="replace").splitlines():
-                _file(known, line)
+    """Read what OpenSSH reads. As it does, take a key filed without a port for one with it, and
+    believe none that is revoked anywhere."""
+    known, lines = client.get_host_keys(), list(_lines(host.known_hosts))
+    revoked = {e.key.asbytes() for line in lines if (e := _entry(line, "@revoked")) and e.key}
+    for entry in filter(None, map(_entry, lines)):
+        if entry.key is not None and entry.key.asbytes() not in revoked:
+            for name in entry.hostnames or ():
+                known.add(name, entry.key.get_name(), entry.key)
     bare = known.lookup(host.host)
     if known.lookup(host.known_as) is None and bare is not None:
         for kind in bare:
             known.add(host.known_as, kind, bare[kind])
-    client.set_missing_host_key_policy(_Strict())
+    client.set_missing_host_key_policy(_Strict(revoked))
 
 
-def _file(known: paramiko.HostKeys, line: str) -> None:
-    """Passes over what it cannot read, certificates and revocations among it."""
-    if line.startswith("@"):
-        return
+def _lines(files: tuple[Path, ...]) -> Iterator[str]:
+    for file in files:
+        with suppress(OSError):  # most of them are not there
+            yield from file.read_text(errors="replace").splitlines()
+
+
+def _entry(line: str, marker: str = "") -> HostKeyEntry | None:
+    """One that has that marker. Passes over what it cannot read, certificates among it."""
+    found, _, rest = line.partition(" ") if line.startswith("@") else ("", "", line)
+    if found != marker:
+        return None
     try:
-        entry = HostKeyEntry.from_line(line)
+        return HostKeyEntry.from_line(rest)
     except (paramiko.SSHException, InvalidHostKey, ValueError):
-        return
-    if entry is not None and entry.key is not None:
-        for name in entry.hostnames or ():
-            known.add(name, entry.key.get_name(), entry.key)
+        return None
 
 
 @contextmanager
@@ -163,11 +169,18 @@ class _Unknown(Exception):
         self.shown = key.fingerprint
 
 
+class _Revoked(_Unknown):
+    """It is in one, as a key not to be believed."""
+
+
 class _Strict(paramiko.MissingHostKeyPolicy):
+    def __init__(self, revoked: set[bytes]) -> None:
+        self._revoked = revoked
+
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
-        raise _Unknown(key)
+        raise (_Revoked if key.asbytes() in self._revoked else _Unknown)(key)
 
 
 @contextmanager
@@ -177,6 +190,8 @@ def _errors(address: str, host: Resolved) -> Iterator[None]:
         yield
     except TargetError:
         raise
+    except _Revoked as error:
+        raise ssh_sentences.host_revoked(address, error.shown) from error
     except _Unknown as error:
         files = str(host.known_hosts[0]) if host.known_hosts else ""
         raise ssh_sentences.host_unknown(address, error.shown, files) from error
@@ -194,6 +209,8 @@ def _errors(address: str, host: Resolved) -> Iterator[None]:
 
 def _protocol(address: str, host: Resolved, error: Exception) -> TargetError:
     words = str(error)
+    if isinstance(error, paramiko.ChannelException):
+        return ssh_sentences.no_session(address)
     if "No authentication methods" in words or "not a valid" in words:
         return ssh_sentences.key_refused(address, host.user)
     if "No existing session" in words:  # it came as far as the first words, and no further
@@ -222,12 +239,4 @@ def _network(address: str, error: OSError) -> TargetError:
 
 def _locked(host: Resolved) -> str:
     """The first key that is there; which of them it was paramiko does not say."""
-    return next((str(file) for file in host.identities if _is_key(file)), "of the bot")
-
-
-def _is_key(file: Path) -> bool:
-    """Whether it looks like one: paramiko stumbles over what does not."""
-    try:
-        return file.read_bytes()[:11] == b"-----BEGIN " and file.read_text() != ""
-    except (OSError, ValueError):
-        return False
+    return next((str(file) for file in host.identities if keys.is_key(file)), "of the bot")

@@ -7,15 +7,17 @@ import itertools
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from deployers.docker.ways import causes, far_side, ping, ssh_sentences
+from deployers.docker.ways import causes, far_side, keys, ping, ssh_sentences
 from deployers.docker.ways.connection import Way
 from deployers.docker.ways.dial_stdio import DialStdio, Lines
 from deployers.docker.ways.far_side import FarSide
 from deployers.docker.ways.master import Master
 from deployers.docker.ways.openssh import SOCKET, Destination
 from deployers.docker.ways.preflight import Preflight
+from deployers.docker.ways.resolved import resolve
 from deployers.docker.ways.tunnel import Forwarding, Tunnel
 from domain.clock import Clock
 from domain.errors import TargetError
@@ -40,7 +42,7 @@ class SshConnection:
         self._listening, self._clock = listening, clock
         self._folder = _short(runtime) / f"ssh-{secrets.token_hex(6)}"
         self._numbers = itertools.count(1)
-        self._tunnel = Tunnel(url, self._master(), clock)
+        self._tunnel = Tunnel(url, self._master(), clock, self._closer)
         self._preflight = Preflight(url, self._there)
         lines = Lines(self._tunnel.master, self._tunnel.up, self._master)
         dial = far_side.dial(self._there.socket)
@@ -150,6 +152,20 @@ class SshConnection:
         a shell of the Unix kind."""
         master = self._tunnel.master
         return far_side.read(await master.run(question, _LOOK_WITHIN)) if master.alive else None
+
+    async def _closer(self, found: TargetError) -> TargetError:
+        """What OpenSSH leaves out: the key that an unknown host shows, and that a key of ours is
+        locked or missing. Nobody logs in for either."""
+        if found.summary == ssh_sentences.host_unknown(self.address).summary:
+            try:
+                await self._preflight.look()
+            except TargetError as seen:
+                return seen if seen.summary.startswith(found.summary) else found
+        if found.summary == ssh_sentences.key_refused(self.address).summary:
+            with suppress(TargetError):
+                host = await asyncio.to_thread(resolve, self.address, self._there)
+                return await asyncio.to_thread(keys.trouble, self.address, host) or found
+        return found
 
     def _forbidden(self) -> bool:
         return "administratively prohibited" in self._tunnel.master.said

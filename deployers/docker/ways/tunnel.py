@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ _PATIENCE_WHILE_DOWN = 1.5
 """Seconds; less than whoever looks at all targets waits for each, so that they read the reason."""
 _BRIEF = 2.0
 """Seconds. A host that lets one in only to hang up is not to be asked again and again."""
+
+
+Look = Callable[[TargetError], Awaitable[TargetError]]
+"""Why a connection could not be made, looked at more closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,10 @@ class Forwarding:
 class Tunnel:
     """Keeps a master up from the first time that it is wanted until it is closed."""
 
-    def __init__(self, address: str, master: Master, clock: Clock) -> None:
+    def __init__(self, address: str, master: Master, clock: Clock, closer: Look) -> None:
+        """`closer` is asked once for each connection that could not be made."""
         self.master = master
-        self._address, self._clock = address, clock
+        self._address, self._clock, self._closer = address, clock, closer
         self._keeping: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
         self._wanted_now = asyncio.Event()
@@ -124,7 +130,7 @@ class Tunnel:
             await self.master.start()
             await self._renew()
         except TargetError as error:
-            return error
+            return await self._closer(error)
         await self._tell(up=True, why=None)
         await self.master.ended()
         return None

@@ -40,6 +40,23 @@ async def test_an_unknown_host_is_told_with_the_key_that_it_shows(sshd: Sshd):
     assert f"{config.name}-known_hosts" in error.hint
 
 
+async def test_a_key_that_is_revoked_is_not_believed_whatever_else_is_said_of_it(sshd: Sshd):
+    config = sshd.config()
+    known = config.with_name(f"{config.name}-known_hosts")
+    public = known.read_text().partition(" ")[2]
+    known.write_text(f"{known.read_text()}@revoked * {public}")
+    error = await why(look_at(sshd, config))
+    assert isinstance(error, Refused)
+    assert "known_hosts has as revoked" in error.summary
+    assert sshd.log.count("Accepted") == 0
+
+
+async def test_an_sshd_that_opens_no_session_is_told(needs_sshd: None):
+    with Sshd.started("MaxSessions 0") as sshd:
+        error = await why(look_at(sshd, sshd.config()))
+    assert "opens no session" in error.summary
+
+
 async def test_a_changed_host_a_refused_key_and_a_locked_one_are_told_apart(sshd: Sshd):
     changed = await why(look_at(sshd, sshd.config(known="other_host")))
     assert isinstance(changed, Refused)

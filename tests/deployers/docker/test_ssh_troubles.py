@@ -39,19 +39,46 @@ async def test_a_key_that_is_not_let_in_is_told(sshd: Sshd, engine: Path):
 async def test_an_unknown_and_a_changed_host_key_are_told_apart(sshd: Sshd, engine: Path):
     async with way_to(sshd, engine, sshd.config(known="")) as ssh:
         unknown = await why(ssh.open())
+        assert sshd.log.count("Failed publickey") == sshd.log.count("Accepted publickey") == 0
     async with way_to(sshd, engine, sshd.config(known="other_host")) as ssh:
         changed = await why(ssh.open())
 
     assert isinstance(unknown, Refused)
-    assert "the host's key is not known" in unknown.summary
+    assert "the host's key is not known (it shows SHA256:" in unknown.summary
     assert isinstance(changed, Refused)
     assert "another key than the one that is known (it shows SHA256:" in changed.summary
 
 
 async def test_a_locked_key_is_no_reason_to_wait_for_a_passphrase(sshd: Sshd, engine: Path):
-    sshd.make_key("locked", "secret")
+    locked = sshd.make_key("locked", "secret")
     async with way_to(sshd, engine, sshd.config(key="locked")) as ssh:
-        assert isinstance(await why(ssh.open()), Refused)
+        error = await why(ssh.open())
+    assert isinstance(error, Refused)
+    assert f"the key {locked} is locked by a passphrase" in error.summary
+    assert "secret" not in f"{error.summary} {error.hint}"
+
+
+async def test_who_has_no_key_is_not_sent_to_the_host(sshd: Sshd, engine: Path):
+    async with way_to(sshd, engine, sshd.config(key="missing")) as ssh:
+        error = await why(ssh.open())
+    assert isinstance(error, Refused)
+    assert f"no key to log in with: {sshd.folder / 'missing'} is none" in error.summary
+    assert "ssh-keygen" in error.hint
+
+
+async def test_trouble_on_the_way_there_is_not_laid_to_the_host(sshd: Sshd, engine: Path):
+    with Sshd.started() as hop:
+        for key, said in (("stranger", "does not let the bot log in"), ("user", "is not known")):
+            config = sshd.config(
+                f"Host hop\nHostName 127.0.0.1\nPort {hop.port}\nIdentityFile {hop.folder / key}",
+                f"StrictHostKeyChecking {'no' if key == 'stranger' else 'yes'}",
+                "Host 127.0.0.1\nProxyJump hop",
+            )
+            async with way_to(sshd, engine, config) as ssh:
+                error = await why(ssh.open())
+            assert isinstance(error, Refused)
+            assert ": on the way there" in error.summary
+            assert said in error.summary
 
 
 async def test_what_is_wrong_with_a_configuration_is_told(sshd: Sshd, engine: Path):
