@@ -14,31 +14,34 @@ from domain.replicas import Gpu
 
 # Double quotes mean the same to sh, cmd.exe and PowerShell; braces and commas need them.
 VERSION = 'docker version --format "{{.Server.Version}}"'
-"""Asked of a Windows host."""
+"""Asked where there is no shell of the Unix kind, as on Windows."""
 CARDS = "nvidia-smi " + " ".join(f'"{word}"' for word in nvidia.ASK)
-"""Asked of a Windows host."""
+"""Asked where there is no shell of the Unix kind, as on Windows."""
 
-# What it says is marked line by line, since a login may print words of its own.
+# What it says is marked line by line, since a login may print words of its own. It is sent as one
+# line: a login shell of the C kind takes no more between quotation marks.
 _MARKED = r"""
-m() { sed "s/^/gantry:$1=/"; }
-uname -s | m system
-if command -v nvidia-smi >/dev/null 2>&1; then CARDS 2>/dev/null | m gpu; fi
+m() { sed "s/^/gantry:$1=/"; };
+uname -s | m system;
+if command -v nvidia-smi >/dev/null 2>&1; then CARDS 2>/dev/null | m gpu; fi;
 """
 _SCRIPT = r"""
-s=SOCKET
-id -un | m user
+s=SOCKET;
+id -un | m user;
 if [ -S "$s" ]; then
-  if [ -r "$s" ] && [ -w "$s" ]; then echo open; else echo denied; fi
-else echo missing; fi | m socket
-{ stat -c %G "$s" || stat -f %Sg "$s"; } 2>/dev/null | m group
+  if [ -r "$s" ] && [ -w "$s" ]; then echo open; else echo denied; fi;
+else echo missing; fi | m socket;
+{ stat -c %G "$s" || stat -f %Sg "$s"; } 2>/dev/null | m group;
 if command -v docker >/dev/null 2>&1; then
-  echo yes | m docker
-  docker HOST version --format "{{.Server.Version}}" 2>&1 | m answer
+  echo yes | m docker;
+  docker HOST version --format "{{.Server.Version}}" 2>&1 | m answer;
 fi
 """
 _SAID = re.compile(r"^gantry:(\w+)=(.*?)\r?$", re.MULTILINE)
 _VERSION = re.compile(r"^\s*v?(\d+\.\d+[\w.+~-]*)\s*$", re.MULTILINE)
 _NO_COMMAND = ("not recognized", "not found", "CommandNotFoundException")
+_WINDOWS = ("not recognized", "CommandNotFoundException", "/pipe/")
+"""What only Windows' shells say, and the Docker command there."""
 _DENIED = ("permission denied", "access is denied")
 
 
@@ -47,6 +50,8 @@ class FarSide:
     """A host as its own shell tells of it."""
 
     windows: bool = False
+    shell: bool = True
+    """Whether it runs what it is asked to: False for an account that may only forward."""
     user: str = ""
     socket: str = ""
     """`open`, `denied` or `missing`; "" where it was not told."""
@@ -63,8 +68,7 @@ class FarSide:
 
 def question(socket: str | None) -> str:
     """What a host with a shell of the Unix kind is asked. It changes nothing there."""
-    script = _SCRIPT.replace("SOCKET", shlex.quote(socket or SOCKET))
-    return _shell(_MARKED + script.replace("HOST ", _host(socket)))
+    return _shell(_MARKED + _SCRIPT, socket)
 
 
 def question_of_cards() -> str:
@@ -72,8 +76,12 @@ def question_of_cards() -> str:
     return _shell(_MARKED)
 
 
-def _shell(script: str) -> str:
-    return f"sh -c {shlex.quote(script.replace('CARDS', CARDS))}"
+def _shell(script: str, socket: str | None = None) -> str:
+    line = " ".join(script.split())
+    told = {"CARDS": CARDS, "SOCKET": shlex.quote(socket or SOCKET), "HOST ": _host(socket)}
+    for word, meant in told.items():
+        line = line.replace(word, meant)
+    return f"sh -c {shlex.quote(line)}"
 
 
 def dial(socket: str | None) -> str:
@@ -102,12 +110,15 @@ def read(text: str) -> FarSide | None:
     )
 
 
-def read_windows(version: str, cards: str, user: str = "") -> FarSide:
-    """The answers to VERSION and CARDS, whatever they were written to."""
+def read_otherwise(version: str, cards: str, user: str = "", *, windows: bool = False) -> FarSide:
+    """The answers to VERSION and CARDS of a host without a shell of the Unix kind. It runs Windows
+    where its sshd says so, or what it writes does."""
     found, trouble = _engine(version)
     missing = not found and any(sign in trouble for sign in _NO_COMMAND)
+    windows = windows or any(sign in version for sign in _WINDOWS)
     return FarSide(
-        windows=True,
+        windows=windows,
+        shell=windows or bool(found),
         user=user,
         docker=not missing,
         version=found,
@@ -128,6 +139,8 @@ def trouble(
     if there.windows:
         return _on_windows(address, there)
     path, user = socket or SOCKET, there.user or "the user"
+    if not there.shell:
+        return _without_shell(address, user, path, there.trouble, forbidden)
     if there.socket == "denied" or any(sign in there.trouble.lower() for sign in _DENIED):
         return Refused(
             f"{address}: {user} may not use {path} there",
@@ -149,6 +162,20 @@ def trouble(
         f"{address}: Docker is not running there"
         + (f": there is no {path}" if there.socket == "missing" else f": nobody answers on {path}"),
         hint="on that host, `systemctl start docker`",
+    )
+
+
+def _without_shell(address: str, user: str, path: str, words: str, forbidden: bool) -> TargetError:
+    says = f" (`{words.splitlines()[0][:100]}`)" if words else ""
+    if forbidden:
+        return Refused(
+            f"{address}: sshd there forbids to forward sockets, and {user} has no shell to go "
+            f"without{says}",
+            hint="set AllowStreamLocalForwarding yes in its sshd_config, or give that user a shell",
+        )
+    return Unreachable(
+        f"{address}: nobody answers on {path} there, and {user} has no shell to be asked why{says}",
+        hint="on that host, see whether Docker runs, and whether that user may use its socket",
     )
 
 

@@ -60,15 +60,13 @@ def look(address: str, destination: Destination) -> FarSide:
     host = resolve(address, destination)
     with _errors(address, host), _connected(host) as client:
         transport = client.get_transport()
-        if transport is not None and _WINDOWS_SIGN in transport.remote_version:
-            return _windows(client, host)
-        asked = far_side.read(_run(client, far_side.question(destination.socket)))
-        return asked or _windows(client, host)
-
-
-def _windows(client: paramiko.SSHClient, host: Resolved) -> FarSide:
-    version, cards = (_run(client, command) for command in (far_side.VERSION, far_side.CARDS))
-    return far_side.read_windows(version, cards, host.user)
+        windows = transport is not None and _WINDOWS_SIGN in transport.remote_version
+        if not windows:
+            asked = far_side.read(_run(client, far_side.question(destination.socket)))
+            if asked is not None:
+                return asked
+        version, cards = (_run(client, command) for command in (far_side.VERSION, far_side.CARDS))
+        return far_side.read_otherwise(version, cards, host.user, windows=windows)
 
 
 @contextmanager

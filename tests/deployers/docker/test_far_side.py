@@ -116,25 +116,25 @@ def test_a_socket_that_anybody_may_use_is_seen_as_such(tmp_path: Path):
             "systemctl start docker",
         ),
         (
-            far_side.read_windows(CMD_HAS_NONE, CMD_HAS_NONE, "Aria"),
+            far_side.read_otherwise(CMD_HAS_NONE, CMD_HAS_NONE, "Aria"),
             Refused,
             "there is no `docker` command on that Windows host",
             "install Docker Desktop",
         ),
         (
-            far_side.read_windows(POWERSHELL_HAS_NONE, "", "Aria"),
+            far_side.read_otherwise(POWERSHELL_HAS_NONE, "", "Aria"),
             Refused,
             "there is no `docker` command on that Windows host",
             "install Docker Desktop",
         ),
         (
-            far_side.read_windows(NO_PIPE, CARD, "Aria"),
+            far_side.read_otherwise(NO_PIPE, CARD, "Aria"),
             Unreachable,
             "Docker is not running on that Windows host",
             "start Docker Desktop",
         ),
         (
-            far_side.read_windows(NO_PIPE_FOR_YOU, CARD, "Aria"),
+            far_side.read_otherwise(NO_PIPE_FOR_YOU, CARD, "Aria"),
             Refused,
             "Aria may not use Docker on that Windows host",
             "docker-users",
@@ -158,8 +158,27 @@ def test_an_sshd_that_forbids_forwarding_is_named_where_nothing_else_is_left():
     assert "AllowStreamLocalForwarding" in error.hint
 
 
+def test_an_account_without_a_shell_is_not_taken_for_windows():
+    there = far_side.read_otherwise("This account is currently not available.\n", "", "aria")
+    unknown = far_side.trouble("ssh://wks", there, None)
+    assert isinstance(unknown, Unreachable)
+    assert "nobody answers on /var/run/docker.sock there" in unknown.summary
+    assert "aria has no shell to be asked why (`This account is" in unknown.summary
+
+    barred = far_side.trouble("ssh://wks", far_side.read_otherwise("", "", "aria"), None, True)
+    assert isinstance(barred, Refused)
+    assert "forbids to forward sockets, and aria has no shell to go without" in barred.summary
+    assert "AllowStreamLocalForwarding" in barred.hint
+
+
+def test_the_question_is_one_line_but_for_what_a_path_holds():
+    """A login shell of the C kind takes a quotation to end with its line."""
+    assert "\n" not in far_side.question("/run/docker.sock") + far_side.question_of_cards()
+    assert "/a  b.sock" in far_side.question("/a  b.sock")
+
+
 def test_an_engine_that_answers_there_is_no_trouble():
-    windows = far_side.read_windows("27.3.1\r\n", CARD + "\r\n", "Aria")
+    windows = far_side.read_otherwise("27.3.1\r\n", CARD + "\r\n", "Aria", windows=True)
     assert windows.windows
     assert windows.gpus == (Gpu("NVIDIA GeForce RTX 4090", 24564 << 20, 23028 << 20),)
     assert far_side.trouble("ssh://wks", windows, None) is None
