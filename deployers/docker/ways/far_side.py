@@ -42,6 +42,8 @@ _VERSION = re.compile(r"^\s*v?(\d+\.\d+[\w.+~-]*)\s*$", re.MULTILINE)
 _NO_COMMAND = ("not recognized", "not found", "CommandNotFoundException")
 _WINDOWS = ("not recognized", "CommandNotFoundException", "/pipe/")
 """What only Windows' shells say, and the Docker command there."""
+_FORWARDING = "sshd there has to forward sockets (AllowStreamLocalForwarding)"
+"""What it says when it does not is what it says when nobody listens."""
 _DENIED = ("permission denied", "access is denied")
 
 
@@ -127,36 +129,30 @@ def read_otherwise(version: str, cards: str, user: str = "", *, windows: bool = 
     )
 
 
-def trouble(
-    address: str, there: FarSide, socket: str | None, forbidden: bool = False
-) -> TargetError | None:
-    """Why no engine is to be had on that host; None if one is, for those who run `docker` there.
-
-    `forbidden`: whether its sshd forbids to forward sockets.
-    """
+def trouble(address: str, there: FarSide, socket: str | None) -> TargetError | None:
+    """Why no engine is to be had on that host; None if one is, for those who run `docker` there."""
     if there.version:
         return None
     if there.windows:
         return _on_windows(address, there)
     path, user = socket or SOCKET, there.user or "the user"
     if not there.shell:
-        return _without_shell(address, user, path, there.trouble, forbidden)
+        return _without_shell(address, user, path, there.trouble)
     if there.socket == "denied" or any(sign in there.trouble.lower() for sign in _DENIED):
         return Refused(
             f"{address}: {user} may not use {path} there",
             hint=f"on that host, {membership(there.group or 'docker', user)}",
-        )
-    if forbidden and not there.docker:
-        return Refused(
-            f"{address}: sshd there forbids to forward sockets, and there is no `docker` command "
-            "to go without",
-            hint="set AllowStreamLocalForwarding yes in its sshd_config, or install docker-cli",
         )
     if there.socket == "missing" and not there.docker:
         return Refused(
             f"{address}: there is no Docker: neither {path} nor a `docker` command",
             hint="install Docker there; if it is installed, name its socket: "
             "ssh://USER@HOST/PATH/TO/docker.sock",
+        )
+    if there.socket == "open" and not there.docker:
+        return Unreachable(
+            f"{address}: nobody answers on {path} there by way of sshd",
+            hint=f"on that host, `systemctl start docker`; if it runs, {_FORWARDING}",
         )
     return Unreachable(
         f"{address}: Docker is not running there"
@@ -165,17 +161,11 @@ def trouble(
     )
 
 
-def _without_shell(address: str, user: str, path: str, words: str, forbidden: bool) -> TargetError:
+def _without_shell(address: str, user: str, path: str, words: str) -> TargetError:
     says = f" (`{words.splitlines()[0][:100]}`)" if words else ""
-    if forbidden:
-        return Refused(
-            f"{address}: sshd there forbids to forward sockets, and {user} has no shell to go "
-            f"without{says}",
-            hint="set AllowStreamLocalForwarding yes in its sshd_config, or give that user a shell",
-        )
     return Unreachable(
         f"{address}: nobody answers on {path} there, and {user} has no shell to be asked why{says}",
-        hint="on that host, see whether Docker runs, and whether that user may use its socket",
+        hint=f"on that host, see whether Docker runs and who may use its socket; {_FORWARDING}",
     )
 
 

@@ -23,6 +23,8 @@ from domain.clock import Clock
 from domain.errors import TargetError
 from domain.replicas import Gpu
 
+_BARRED = "open failed: administratively prohibited"
+"""What sshd says of a port; what it says of a socket could be any other trouble, too."""
 _PING_WITHIN = 5.0
 _LOOK_WITHIN = 6.0
 _CARDS_WITHIN = 5.0
@@ -70,12 +72,17 @@ class SshConnection:
         return Way(url, environment={"DOCKER_HOST": url})
 
     async def reach(self, port: int) -> str:
-        """A port of this machine that leads to it, the same one after a loss of the connection."""
+        """A port of this machine that leads to it, the same one after a loss of the connection.
+
+        An sshd that forbids that is noticed once somebody has tried to go there, and told then.
+        """
         self._make_folder()
         async with self._leading:
             forwarding = self._ports.get(port) or Forwarding.of_port(self._listening, port)
             await self._tunnel.hold(forwarding)
             self._ports[port] = forwarding
+        if _BARRED in self._tunnel.master.said:
+            raise ssh_sentences.ports_barred(self.address)
         return f"http://{forwarding.local}"
 
     async def explain(self, error: Exception) -> TargetError:
@@ -113,9 +120,7 @@ class SshConnection:
         tunnel, dial = Path(self._engine.local), self._dial.path
         if ping.answered(await self._through_tunnel()):
             return tunnel
-        if problem := far_side.trouble(
-            self.address, await self._look(), self._there.socket, self._forbidden()
-        ):
+        if problem := far_side.trouble(self.address, await self._look(), self._there.socket):
             raise problem
         if ping.answered(await self._through_tunnel()):  # it may just have been started
             return tunnel
@@ -166,9 +171,6 @@ class SshConnection:
                 host = await asyncio.to_thread(resolve, self.address, self._there)
                 return await asyncio.to_thread(keys.trouble, self.address, host) or found
         return found
-
-    def _forbidden(self) -> bool:
-        return "administratively prohibited" in self._tunnel.master.said
 
     def _master(self) -> Master:
         folder = self._folder / str(next(self._numbers))

@@ -162,6 +162,14 @@ def no_session(address: str) -> TargetError:
     )
 
 
+def ports_barred(address: str) -> TargetError:
+    """An sshd that leads to no port."""
+    return Refused(
+        f"{address}: sshd there forbids to forward ports, so that no replica can be reached",
+        hint="it needs AllowTcpForwarding yes (or local) in its sshd_config, and no PermitOpen",
+    )
+
+
 def engine_silent(address: str) -> TargetError:
     """SSH works, and Docker takes its time."""
     return Unreachable(

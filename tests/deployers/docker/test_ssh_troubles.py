@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from domain.targets import DockerTarget
 from tests.deployers.docker.ways import (
     NO_FORWARDING,
     answers,
+    fetched,
     programs,
     runs,
+    until,
     way_to,
     why,
 )
@@ -186,3 +189,18 @@ async def test_a_session_that_hangs_there_keeps_nobody_from_closing(
             async with way_to(sshd, engine) as ssh:
                 error = await why(ssh.open())
     assert "does not answer" in error.summary
+
+
+async def test_an_sshd_that_forbids_to_forward_ports_is_told_once_one_was_tried(
+    needs_sshd: None, engine: Path
+):
+    with Sshd.started("AllowTcpForwarding no") as sshd:
+        async with way_to(sshd, engine) as ssh:
+            assert await answers((await ssh.open()).url)
+            with suppress(ConnectionError):  # which of the two ends first is chance
+                assert await fetched(await ssh.reach(9)) == b""
+            await until(lambda: "prohibited" in ssh._tunnel.master.said)
+            error = await why(ssh.reach(9))
+    assert isinstance(error, Refused)
+    assert "forbids to forward ports" in error.summary
+    assert "AllowTcpForwarding" in error.hint
