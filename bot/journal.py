@@ -44,6 +44,7 @@ def start(discretion: Discretion, level: str = "info") -> None:
     )
     logging.captureWarnings(True)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("deployers.docker.paramiko").setLevel(logging.CRITICAL)  # the room is told
     logging.getLogger("nio").setLevel(logging.ERROR)  # it warns of every ordinary "not found"
     _tell_of_the_uncaught()
 

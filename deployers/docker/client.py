@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import docker
+import requests
 from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.errors import APIError
 from docker.tls import TLSConfig
 from docker.types import DeviceRequest, LogConfig, Mount
 from docker.utils import version_lt
@@ -14,26 +16,33 @@ from docker.utils import version_lt
 from deployers.docker import shelf
 from deployers.docker.container import LOG, SECURITY, Container
 from deployers.docker.ways.connection import Way
-from domain.errors import Refused
+from domain.errors import Refused, TargetError, Unreachable
 
 PATIENCE = 30
 """Seconds an engine may take to answer one call, whatever the call does meanwhile."""
 
 _OLDEST = "1.25"
+_BAD_REQUEST = 400
 
 
 def connected(way: Way) -> docker.APIClient:
     """A client that speaks the newest version both know, and is deaf to our environment.
 
     docker-py asks for the version while it is made, before it can be told not to heed proxies and
-    CA bundles of the environment; so it is made twice.
+    CA bundles of the environment; so it is made twice. Raises Refused for what is no engine, or one
+    that has no version of the API in common with us.
     """
-    asked = _client(way, DEFAULT_DOCKER_API_VERSION).version(api_version=False)
-    theirs = str(asked["ApiVersion"])
-    older = version_lt(theirs, DEFAULT_DOCKER_API_VERSION)
-    if version_lt(theirs, _OLDEST):
-        raise Refused(f"the engine is too old: it speaks API {theirs}", hint="Docker 1.13 or newer")
-    return _client(way, theirs if older else DEFAULT_DOCKER_API_VERSION)
+    oldest, newest = _versions(way)
+    if version_lt(newest, _OLDEST):
+        raise Refused(f"the engine is too old: it speaks API {newest}", hint="Docker 1.13 or newer")
+    if version_lt(DEFAULT_DOCKER_API_VERSION, oldest):
+        raise Refused(
+            f"the engine is too new: it wants API {oldest}, and the bot has "
+            f"{DEFAULT_DOCKER_API_VERSION}",
+            hint="install a newer `docker` library for the bot: pip install --upgrade docker",
+        )
+    older = version_lt(newest, DEFAULT_DOCKER_API_VERSION)
+    return _client(way, newest if older else DEFAULT_DOCKER_API_VERSION)
 
 
 def make(client: docker.APIClient, wanted: Container) -> str:
@@ -110,13 +119,43 @@ def memory_used(stats: Mapping[str, Any]) -> int:
     return max(0, int(said.get("usage", 0)) - int(cache))
 
 
+def _versions(way: Way) -> tuple[str, str]:
+    """The oldest and the newest version of the API that an engine speaks."""
+    try:
+        said = _client(way, DEFAULT_DOCKER_API_VERSION).version(api_version=False)
+        oldest, newest = str(said.get("MinAPIVersion") or _OLDEST), str(said["ApiVersion"])
+        version_lt(oldest, newest)  # raises ValueError for what are no versions
+    except APIError as error:
+        if error.status_code == _BAD_REQUEST:  # TLS there, and not here: the way tells of it
+            raise
+        raise _no_engine(error) from error
+    except (requests.TooManyRedirects, ValueError, KeyError, AttributeError) as error:
+        raise _no_engine() from error
+    return oldest, newest
+
+
+def _no_engine(error: APIError | None = None) -> TargetError:
+    if error is not None and error.is_server_error():
+        return Unreachable(
+            f"what stands before the engine answers {error.status_code} for it",
+            hint="see whether Docker runs there",
+        )
+    answer = f": it answers {error.status_code} when asked for its version" if error else ""
+    return Refused(
+        f"what listens there is no Docker engine{answer}",
+        hint="check the host and port; a proxy before an engine has to let everything through",
+    )
+
+
 def _client(way: Way, version: str) -> docker.APIClient:
     tls: TLSConfig | bool = False
     if way.certificates:
         own = (str(way.certificates.cert), str(way.certificates.key))
         tls = TLSConfig(client_cert=own, ca_cert=str(way.certificates.ca), verify=True)
     client = docker.APIClient(way.url, version=version, timeout=PATIENCE, tls=tls)
-    client.trust_env = False
+    client.trust_env, client.max_redirects = False, 0
+    # What it read of the user's config.json, whose HttpHeaders every call would send.
+    client._general_configs = {}  # type: ignore[attr-defined]
     return client
 
 

@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 CALLS = 8
 """Calls to one engine at once; more wait. A slow engine takes none of another's threads."""
 
+_BAD_REQUEST, _OTHER_VERSION = 400, "client version"
 _BROKEN = (DockerException, requests.RequestException, OSError)
 
 
@@ -52,9 +53,15 @@ class Line:
         same, so that nothing happens behind their back.
 
         Where the way was cut under it and stands again, the rest is asked once more: to ask twice
-        changes nothing, and a model that loads for minutes outlives a hiccup of the network.
+        changes nothing, and a model that loads for minutes outlives a hiccup of the network. So it
+        is where the engine was replaced by one of another version, which does nothing for us then.
         """
         try:
+            return await self._asked(ask, settle=settle)
+        except Answer as answer:
+            if answer.status != _BAD_REQUEST or _OTHER_VERSION not in str(answer):
+                raise
+            self._client = None
             return await self._asked(ask, settle=settle)
         except Cut:
             if settle:

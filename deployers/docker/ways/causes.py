@@ -6,6 +6,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from http.client import BadStatusLine
 
 from domain.errors import OpsError, Refused, TargetError, Unreachable
 
@@ -39,6 +40,11 @@ def general(address: str, error: Exception) -> TargetError:
     if any(isinstance(c, TimeoutError) for c in causes) or any(sign in words for sign in _SILENT):
         return Unreachable(
             f"{address} did not answer in time", hint="see whether that host is busy"
+        )
+    if odd := next((c for c in causes if type(c) is BadStatusLine), None):
+        return Refused(
+            f"{address}: what listens there does not speak HTTP (`{str(odd)[:60].strip()}`)",
+            hint="check the host and port",
         )
     if cut(causes):
         return Unreachable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deployers.docker.ways.connection import Certificates, Connection
 from deployers.docker.ways.ssh import SshConnection
@@ -23,13 +24,14 @@ def connection(settings: DockerTarget, clock: Clock, runtime_dir: Path) -> Conne
     host's address makes no sense.
     """
     published = settings.publish if settings.publish not in _ANYWHERE else None
-    scheme, _, rest = settings.host.partition("://")
+    scheme = urlsplit(settings.host).scheme
     if scheme == "unix":
-        if not rest.startswith("/"):
+        path = settings.host.removeprefix("unix://")
+        if not path.startswith("/"):
             raise ConfigError(
                 f"`{settings.host}` is not unix:///PATH", hint="unix:///var/run/docker.sock"
             )
-        return UnixConnection(Path(rest), published or _LOOPBACK)
+        return UnixConnection(Path(path), published or _LOOPBACK)
     if scheme == "tcp":
         return TcpConnection(settings.host, _certificates(settings), runtime_dir, published or "")
     return SshConnection(

@@ -120,7 +120,7 @@ def resolve(destination: Destination) -> tuple[str, ...]:
 def _host_and_port(place: str) -> tuple[str, str]:
     if place.startswith("["):
         host, _, rest = place[1:].partition("]")
-        return host, rest.removeprefix(":")
+        return host if rest[:1] in ("", ":") else "", rest.removeprefix(":")
     host, _, port = place.partition(":")
     return host, port
 

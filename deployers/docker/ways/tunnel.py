@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -45,8 +46,8 @@ class Forwarding:
 
     @property
     def rule(self) -> str:
-        """As ssh(1) has it after -L."""
-        return f"{self.local}:{self.remote}"
+        """As ssh(1) has it after -L: in a path, colons part and `%` stands for something."""
+        return f"{_literal(self.local)}:{_literal(self.remote)}"
 
 
 class Tunnel:
@@ -166,6 +167,13 @@ class Tunnel:
                 hint="try again; see whether something else took that port of the bot's machine",
             )
         self._held[forwarding] = True
+
+
+def _literal(place: str) -> str:
+    """A path with nothing in it that means something; a host and port as they are."""
+    if not place.startswith("/"):
+        return place
+    return re.sub(r"([\\:])", r"\\\1", place).replace("%", "%%")
 
 
 def _again(error: TargetError) -> TargetError:

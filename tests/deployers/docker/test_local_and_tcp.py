@@ -302,8 +302,16 @@ async def test_replicas_are_reached_where_they_are_published(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "host",
-    ["tcp://", "tcp://host:port", "tcp://host:99999", "tcp://host/path", "unix://x.sock", "unix:"],
+    [
+        "tcp://",
+        "tcp://host:port",
+        "tcp://host:99999",
+        "tcp://host/path",
+        "unix://x.sock",
+        "unix:/x.sock",
+    ],
 )
 def test_an_address_that_makes_no_sense_is_refused(host: str, tmp_path: Path):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         to(tmp_path, host=host, insecure=host.startswith("tcp"))
+    assert f"is not {host.partition(':')[0]}://" in caught.value.summary

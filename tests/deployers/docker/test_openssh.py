@@ -35,7 +35,14 @@ def test_an_address_is_read_with_its_case_kept(url: str, leads: Destination):
 @pytest.mark.parametrize(
     "url",
     [
-        *("ssh://", "ssh://aria@", "ssh://wks:port", "ssh://wks:0", "ssh://wks:65536"),
+        *(
+            "ssh://",
+            "ssh://aria@",
+            "ssh://wks:port",
+            "ssh://wks:0",
+            "ssh://wks:65536",
+            "ssh://[::1]22",
+        ),
         *("ssh://-oProxyCommand=evil", "ssh://-l@wks", "ssh://aria:secret@wks", "tcp://wks"),
     ],
 )

@@ -72,6 +72,15 @@ async def test_an_engine_answers_through_the_tunnel(sshd: Sshd, engine: Path):
         assert b"Server" in told.stdout
 
 
+async def test_a_socket_may_be_called_anything(sshd: Sshd, engine: Path, tmp_path: Path):
+    """ssh(1) takes colons, backslashes and `%` in a forwarding for something else."""
+    called = tmp_path / "a b:c%h\\d.sock"
+    called.symlink_to(engine)
+    async with way_to(sshd, called) as ssh:
+        assert await answers((await ssh.open()).url)
+    assert "Starting session" not in sshd.log  # it went through the tunnel
+
+
 async def test_forty_streams_leave_room_for_a_ping(sshd: Sshd, engine: Path):
     async with way_to(sshd, engine) as ssh:
         url = (await ssh.open()).url
