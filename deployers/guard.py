@@ -106,7 +106,7 @@ class Guard:
         try:
             facts = await self._look("inspect", self._real.inspect, self._inspected)
         except Unreachable as error:
-            note = error.summary.removeprefix(self._name).lstrip(": ")
+            note = self._without_name(error.summary)
             since = self._breaker.since or self._clock.now()
             self._stands(reachable=False, since=since)
             return TargetFacts(
@@ -205,8 +205,7 @@ class Guard:
 
     def _failed(self, reason: str) -> None:
         before, now = self._breaker, self._clock.now()
-        reason = reason.removeprefix(self._name).lstrip(": ")
-        self._breaker = before.failed(reason, now, self._clock.monotonic())
+        self._breaker = before.failed(self._without_name(reason), now, self._clock.monotonic())
         if before.closed and not self._breaker.closed:
             self._stands(reachable=False, since=self._breaker.since)
             log.warning("target is away", target=self._name, why=reason)
@@ -215,6 +214,12 @@ class Guard:
         if self._standing is None or self._standing[0] is not reachable:
             self._standing = reachable, since or self._clock.now()
         return self._standing[1]
+
+    def _without_name(self, text: str) -> str:
+        """What is told under its name anyway. An address may begin with it: `ssh://wks`."""
+        for said in (f"{self._name}: ", f"{self._name} "):
+            text = text.removeprefix(said)
+        return text
 
     def _away(self) -> str:
         breaker, now = self._breaker, self._clock.now()

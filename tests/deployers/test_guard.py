@@ -124,6 +124,17 @@ async def test_neither_is_a_target_that_can_be_looked_at_and_not_used(target, mo
     assert (await target.observe("tiny")).target == "wks"
 
 
+async def test_its_name_is_not_said_twice_and_its_address_is_left_whole(target, moody):
+    for mood, note in (
+        ("wks did not answer", "did not answer"),
+        ("wks: no route", "no route"),
+        ("wks://there is away", "wks://there is away"),
+    ):
+        moody.mood = mood
+        target.hurry()
+        assert (await target.inspect()).note == note
+
+
 async def test_but_it_does_not_end_a_silence_either(target, moody, clock):
     moody.mood = "away"
     await silences(target)
