@@ -34,7 +34,6 @@ _MASTER = (
     "PermitLocalCommand=no",
     "RemoteCommand=none",
     "Tunnel=no",
-    "SendEnv=-*",
     "LogLevel=INFO",
     "ServerAliveInterval=3",
     "ServerAliveCountMax=2",
