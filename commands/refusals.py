@@ -63,9 +63,10 @@ def outside(given: Permit, target: str) -> NotPermitted:
         if target in each.targets and given.may_act_in(each, given.command, given.needs)
     ]
     ways = ", ".join([f"use {' or '.join(place.targets)}", *others])
+    somewhere = any(target in each.targets for each in given.policy.every_environment.values())
+    last = "or ask in that target's room" if somewhere else "or put it into an environment again"
     return NotPermitted(
-        f"`{target}` is not a target of {place.name}{which}",
-        hint=f"{ways}, or ask in that target's room",
+        f"`{target}` is not a target of {place.name}{which}", hint=f"{ways}, {last}"
     )
 
 

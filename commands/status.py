@@ -155,7 +155,7 @@ def _replica(
     """`apart` has the namespace told that it was found in."""
     place = (replica.target, replica.id)
     answers = standing.condition(unwell[place], now) if place in unwell else ""
-    since = duration((now - replica.since).total_seconds()) if replica.since else ""
+    since = duration(max(0.0, (now - replica.since).total_seconds())) if replica.since else ""
     where = (replica.namespace or NO_NAMESPACE,) if apart else ()
     return (
         str(replica.id),

@@ -26,7 +26,7 @@ async def observe(
     if deployer is None:
         raise Unreachable(
             f"{service} is placed on `{target}`, which is no longer configured",
-            hint=f"put the target back, or move it with `!deploy {service} --target ...`",
+            hint="put the target back",
         )
     try:
         async with asyncio.timeout(patience):

@@ -17,7 +17,7 @@ from domain.plans import Fingerprint
 from domain.services import ServiceSpec
 from domain.terms import Terms
 from fleet.fitting import Interrupts, refuse_unfit, surprises
-from fleet.looking import hurry
+from fleet.looking import hurry, observe
 from fleet.rollout import Rollout
 from fleet.rollouts import Rollouts
 from fleet.store.database import Store
@@ -170,7 +170,7 @@ class Planning:
             return [_other_wish(name, now, before)]
         news = []
         for plan in rollout.plans:
-            seen = await self._deployers[plan.target].observe(name)
+            seen = await observe(self._deployers, plan.target, name)
             alive, then = Fingerprint.of(seen).alive, plan.fingerprint.alive
             news += [f"{each} appeared on {plan.target}" for each in sorted(alive - then)]
             news += [f"{each} went away from {plan.target}" for each in sorted(then - alive)]

@@ -59,7 +59,7 @@ class Rollouts:
         plan, facts = await self._asked(want, target, operation)
         if not plan.started:
             return plan
-        deployer = self._deployers[target]
+        deployer = self._deployer(target)
         if isinstance(deployer, Foretelling):
             plan = replace(plan, warnings=(*plan.warnings, *await deployer.foretell(want)))
         need = await deployer.need(want)
@@ -75,7 +75,7 @@ class Rollouts:
     async def _asked(
         self, want: ServiceSpec, target: str, operation: str
     ) -> tuple[Plan, TargetFacts]:
-        deployer = self._deployers[target]
+        deployer = self._deployer(target)
         facts = await deployer.inspect()
         if not facts.reachable:
             raise Unreachable(f"{target} cannot be used: {facts.note}", hint=facts.advice)
@@ -188,7 +188,7 @@ class Rollouts:
         return stop_first(plan, "as on the way there", every=True) if first else plan
 
     async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
-        deployer = self._deployers[plan.target]
+        deployer = self._deployer(plan.target)
         if step.kind is StepKind.ADMIT and step.replica:
             self._admit(step, plan.want, await deployer.observe(plan.want.name))
         elif step.kind is StepKind.DRAIN and step.replica:
@@ -196,6 +196,12 @@ class Rollouts:
             await self._endpoints.drain(step.replica, timeout, target=plan.target)
         else:
             await deployer.apply(plan.only(step), report)
+
+    def _deployer(self, target: str) -> Deployer:
+        """Raises Unreachable for one that was there when this was planned, and is not any more."""
+        if target not in self._deployers:
+            raise Unreachable(f"{target} is no longer configured", hint="put the target back")
+        return self._deployers[target]
 
     def _admit(self, step: Step, want: ServiceSpec, seen: Observed) -> None:
         replica = seen.find(step.replica) if step.replica else None

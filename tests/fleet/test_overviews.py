@@ -106,7 +106,7 @@ async def test_each_service_of_a_target_that_is_gone_says_so_itself():
     found = await overview({"board": Board()}, spots("tiny", "qwen", target="attic"), None)
     for (_, service), each in found.items():
         assert each.summary == f"{service} is placed on `attic`, which is no longer configured"
-        assert f"`!deploy {service} --target ...`" in each.hint
+        assert each.hint == "put the target back"
 
 
 async def test_one_target_waits_for_no_other_and_a_service_is_told_of_on_each():

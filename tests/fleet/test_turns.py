@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.decisions import Approval, Vote
-from domain.errors import Cancelled, NotApproved, Unhealthy
+from domain.errors import Cancelled, NotApproved, Unhealthy, Unreachable
 
 from .world import ANN, spec, until
 
@@ -109,6 +109,23 @@ async def test_a_resumed_operation_carries_out_what_was_planned_then(world):
     assert outcome.seconds > 60
     assert len(await world.running()) == len(world.asked()) == 2
     assert await world.wanted() == ONE.scaled(2)
+
+
+async def test_a_resumed_operation_whose_target_is_gone_from_the_configuration_says_so(world):
+    world.clock.flows = False
+    task = asyncio.create_task(world.change(ONE.scaled(2)))
+    await until(lambda: world.clock.waiting)
+    task.cancel()
+    await asyncio.wait([task])
+    world.clock.flow()
+    left = world.deployers.pop("a")
+    world.new_fleet()
+
+    with pytest.raises(Unreachable) as caught:
+        await world.change(ONE.scaled(2))
+    assert caught.value.summary == "a is no longer configured"
+    assert "put the target back" in caught.value.hint
+    await left.aclose()
 
 
 async def test_an_operation_resumed_after_its_last_step_ends_the_same(world):
