@@ -53,7 +53,12 @@ async def check(config: Path, *, new_recovery_key: bool = False) -> int:
     async with open_session() as http:
         clock = SystemClock()
         tools = Tools(Prober(http, clock), clock, state_folder(settings), secret)
-        for name, deployer in open_targets(settings, tools).items():
+        try:
+            targets = open_targets(settings, tools)
+        except ConfigError as error:
+            click.echo(discretion.masked(_told(error)))
+            return 2
+        for name, deployer in targets.items():
             results.append(await _tell(f"target {name}", partial(_target, deployer), discretion))
             await deployer.aclose()
     tell = partial(_tell, discretion=discretion)

@@ -19,6 +19,7 @@ from deployers import registry
 from deployers.guard import guarded
 from deployers.protocol import Deployer, Tools
 from domain.access import Policy
+from domain.errors import ConfigError
 from domain.people import Person, Role
 from fleet.store.database import sqlite_path
 from inference.gateway.opening import Ways
@@ -111,11 +112,17 @@ def ways_to_models(settings: Settings, discretion: Discretion) -> Ways:
 
 
 def open_targets(settings: Settings, tools: Tools) -> dict[str, Deployer]:
-    """A guarded deployer for each target, connected to nothing yet. What is risky is said."""
+    """A guarded deployer for each target, connected to nothing yet. What is risky is said.
+
+    Raises ConfigError, naming the target, for one that makes no sense.
+    """
     opened: dict[str, Deployer] = {}
     for name, target in settings.targets.items():
         kind = target.model_dump()["kind"]
-        deployer = registry.kind(kind).open(name, target, tools)
+        try:
+            deployer = registry.kind(kind).open(name, target, tools)
+        except ConfigError as error:
+            raise ConfigError(f"targets.{name}: {error.summary}", hint=error.hint) from error
         deadline = settings.monitoring.answer_within
         for caution in getattr(target, "cautions", ()):
             log.warning("caution", target=name, what=caution)

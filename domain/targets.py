@@ -161,7 +161,8 @@ class DockerTarget(BaseModel):
         scheme = urlsplit(self.host).scheme
         if scheme not in ("unix", "tcp", "ssh"):
             raise ValueError(
-                f"host is not a way to an engine: `{self.host}`; write unix://, tcp:// or ssh://"
+                f"host is not a way to an engine: `{self.host.rpartition('@')[2]}`; write unix://, "
+                "tcp:// or ssh://"
             )
         if scheme != "tcp" and (self.tls or self.insecure):
             raise ValueError(f"tls and insecure are for tcp://, and host is {scheme}://")

@@ -65,13 +65,13 @@ class Destination:
         where, slash, path = url.removeprefix("ssh://").partition("/")
         user, _, place = where.rpartition("@")
         host, port = _host_and_port(place)
-        if not url.startswith("ssh://") or not host or host.startswith("-") or user[:1] == "-":
-            raise _wrong(url)
         if ":" in user:
             raise ConfigError(
                 "a password has no place in an ssh:// address",
                 hint="log in by a key; see docs/docker-hosts.md",
             )
+        if not url.startswith("ssh://") or not host or host.startswith("-") or user[:1] == "-":
+            raise _wrong(url)
         if port and not (port.isdecimal() and 0 < int(port) < 65536):
             raise _wrong(url)
         socket = slash + unquote(path) if path else None

@@ -163,7 +163,12 @@ def _parts(url: str, default: int) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or parts.path not in ("", "/") or parts.username:
+    if parts.username is not None:
+        raise ConfigError(
+            "a name or password has no place in a tcp:// address",
+            hint="engines know people by certificates: `tls` with ca, cert and key",
+        )
+    if not host or parts.path not in ("", "/"):
         raise ConfigError(f"`{url}` is not tcp://HOST:PORT", hint="tcp://10.0.0.5:2376")
     return host, port or default
 

@@ -20,6 +20,7 @@ import docker
 import pytest
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
+from pydantic import ValidationError
 from requests.exceptions import RequestException
 
 from bot.clock import SystemClock
@@ -315,3 +316,13 @@ def test_an_address_that_makes_no_sense_is_refused(host: str, tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         to(tmp_path, host=host, insecure=host.startswith("tcp"))
     assert f"is not {host.partition(':')[0]}://" in caught.value.summary
+
+
+@pytest.mark.parametrize("host", ["tcp://aria:secret@wks:2375", "http://aria:secret@wks"])
+def test_a_password_in_an_address_is_refused_and_not_told(host: str, tmp_path: Path):
+    with pytest.raises((ConfigError, ValidationError)) as caught:
+        to(tmp_path, host=host, insecure=host.startswith("tcp"))
+    said = (
+        [each["msg"] for each in caught.value.errors()] if host[0] == "h" else [str(caught.value)]
+    )
+    assert "secret" not in " ".join(said)

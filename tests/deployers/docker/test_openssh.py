@@ -44,6 +44,7 @@ def test_an_address_is_read_with_its_case_kept(url: str, leads: Destination):
             "ssh://[::1]22",
         ),
         *("ssh://-oProxyCommand=evil", "ssh://-l@wks", "ssh://aria:secret@wks", "tcp://wks"),
+        *("ssh://aria:secret@", "ssh://aria:secret@wks:99999", "ssh://aria:secret@-l"),
     ],
 )
 def test_an_address_that_could_mean_something_else_to_ssh_is_refused(url: str):
