@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import Failure
@@ -60,12 +60,22 @@ def diagnose(
     return _failure(kind, what, "", evidence[-EVIDENCE:], advice)
 
 
-def gave_up(seconds: float, loaded: bool, log: Iterable[str]) -> Failure:
-    """Why a replica that lives is given up: nothing moved for so many seconds."""
-    stage = "it listens but gave no token" if loaded else "the model is still loading"
+def gave_up(
+    seconds: float, loaded: bool, log: Iterable[str], name: str = "", others: Sequence[str] = ()
+) -> Failure:
+    """Why a replica that lives is given up: nothing moved for so many seconds.
+
+    `others` are the models that it lists where it was to serve one of this `name`.
+    """
+    stage, advice = "nothing answers there yet, so the model may still be loading", ""
+    if loaded:
+        stage = "it listens but gave no token"
+    if others:
+        stage = f"it serves {', '.join(others[:5])}, and nothing that is called {name}"
+        advice = "have its command call the model by the service's name"
     what = f"not ready after {seconds:.3g} s: {stage}"
     evidence = tuple(line for line in log if line.strip())[-EVIDENCE:]
-    return _failure("probe-timeout", what, "", evidence, None)
+    return _failure("probe-timeout", what, advice, evidence, None)
 
 
 def _sign_in(

@@ -135,7 +135,8 @@ CLASSES: Mapping[str, FailureClass] = {
         FailureClass(
             "probe-timeout",
             "it did not get ready in time",
-            "`!logs` may show why; a slow disk or a large model may need a longer startup budget",
+            "`!logs` may show why; a slow disk or a large model may need a longer `startup_budget` "
+            "among its environment's defaults",
             retryable=True,
         ),
         FailureClass(

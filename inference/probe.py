@@ -37,17 +37,19 @@ class Prober:
     async def __call__(self, url: str, model: str) -> FirstToken | None:
         """The first token, once the model is listed and a one-token completion came back whole.
 
-        None for a server that is absent, loading, hung, refusing or serving something else.
+        None for a server that is absent, loading, hung, refusing or serving something else, and
+        for one whose answer holds no token or has no end.
         """
         try:
             listed = (await list_models(self._session, url, self._timeouts)).names
             if model not in listed and f"{model}:latest" not in listed:  # as Ollama writes it
                 return None
             pace = Pace(self._clock)
-            await self._listen(url, _question(model, max_tokens=1), pace)
-            return FirstToken(pace.first_token)
-        except TargetError:
+            async with asyncio.timeout(self._timeouts.first_byte + self._timeouts.idle):
+                usage = await self._listen(url, _question(model, max_tokens=1), pace)
+        except (TargetError, TimeoutError):
             return None
+        return FirstToken(pace.first_token) if _came(usage, pace) else None
 
     async def measure(self, url: str, model: str) -> FirstToken:
         """How soon and how fast a ready replica answers, over 8 tokens or about 5 seconds.
@@ -77,6 +79,13 @@ class Prober:
                 else:
                     pace.heard()
         return usage
+
+
+def _came(usage: Usage, pace: Pace) -> bool:
+    """Whether there was a token: heard, counted, or cut off after it. Half a letter, or a thought,
+    is never heard."""
+    counted = pace.pieces or usage.completion_tokens(pace)
+    return bool(counted) or usage.finish_reason == "length"
 
 
 def _question(model: str, *, max_tokens: int) -> ChatRequest:

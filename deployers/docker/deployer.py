@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from deployers import steps
 from deployers.docker import container as labels
-from deployers.docker import facts, hardware, ollama
+from deployers.docker import facts, hardware, listing, ollama
 from deployers.docker.api import Api, Gone
 from deployers.docker.cards import CardMemory
-from deployers.docker.compose import adopted, adopting
+from deployers.docker.compose import adopted
 from deployers.docker.following import following
 from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Glimpse, Seen, glimpse, seen
@@ -213,7 +213,7 @@ class DockerDeployer:
         """What an engine has to hear once it listens; None for one that is told as it starts."""
         if adopted.is_adopted(want):
             called = dict(want.settings).get("model", want.name)
-            return lambda url, _: adopting.listed(url, called)
+            return lambda url, _: listing.listed(url, called)
         if want.engine != "ollama":
             return None
         tag = want.source.location

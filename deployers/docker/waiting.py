@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from deployers.docker import failures
+from deployers.docker import failures, listing
 from deployers.docker.api import Api, Gone
 from deployers.docker.container import REPLICA
 from deployers.docker.diagnosis import diagnose
@@ -134,7 +134,12 @@ class Waiting:
 
     async def _given_up(self, found: Seen, seconds: float) -> Unhealthy:
         log = await self._api.last_words(found.id, failures.LINES)
-        return await self._ended(found, gave_up(seconds, found.healthy is True, log))
+        endpoint, wanted = await self._readiness.endpoint(found), model(found)
+        there = await listing.names(endpoint) if endpoint else None
+        called = {wanted, f"{wanted}:latest"}  # the second as Ollama writes it
+        others = there if there and not called & set(there) else ()
+        loaded = found.healthy is True or there is not None
+        return await self._ended(found, gave_up(seconds, loaded, log, wanted, others))
 
     async def _ended(self, found: Seen, failure: Failure) -> Unhealthy:
         if not found.taken_over:

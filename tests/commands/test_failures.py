@@ -44,6 +44,7 @@ def told() -> str:
     found |= {name: diagnose(ending) for name, ending in ENDINGS.items()}
     found["not ready"] = gave_up(300, False, ())
     found["no token"] = gave_up(300, True, ())
+    found["another name"] = gave_up(300, True, (), "qwen", ("Qwen/Qwen2.5-7B", "base"))
     return "\n".join(f"[{name}]\n{_sentence(failure)}\n" for name, failure in found.items())
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -45,6 +46,28 @@ async def breaks(reply):
     reply.start().words("Hi")
 
 
+async def ends_without_a_word(reply):
+    reply.start().end()
+
+
+async def rambles(reply):
+    reply.start()
+    while not reply.left.is_set():
+        reply.words("more")
+        await asyncio.sleep(0.02)
+
+
+async def thinks(reply):
+    """As vLLM does whose model begins by thinking: the one token is no part of the answer."""
+    reply.start().end(usage={"prompt_tokens": 9, "completion_tokens": 1})
+
+
+async def is_cut_short(reply):
+    """As a server that does not count, whose one token is half of a letter."""
+    reply.start().chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "length"}])
+    reply.raw(b"data: [DONE]\n\n")
+
+
 async def no_listing(reply):
     reply.start(kind="application/json").raw(b'["tiny"]')
 
@@ -63,7 +86,13 @@ async def test_a_model_that_goes_by_another_name_is_not_ready(prober, upstream):
     assert [reply.path for reply in server.replies] == ["/v1/models"]
 
 
-@pytest.mark.parametrize("then", [loads, refuses, hangs, breaks])
+@pytest.mark.parametrize("then", [thinks, is_cut_short])
+async def test_a_token_that_shows_no_letter_is_one_all_the_same(prober, upstream, then):
+    server = await upstream(serving("tiny", then=then))
+    assert await prober(server.url, "tiny") is not None
+
+
+@pytest.mark.parametrize("then", [loads, refuses, hangs, breaks, ends_without_a_word, rambles])
 async def test_a_listed_model_that_does_not_answer_is_not_ready(prober, upstream, then):
     server = await upstream(serving("tiny", then=then))
     assert await prober(server.url, "tiny") is None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import aiohttp
-
 from deployers.docker.api import Api
 from deployers.docker.compose import adopted, standing
 from deployers.docker.compose.driving import whole
@@ -19,8 +17,6 @@ from domain.errors import Refused, Unsupported
 from domain.plans import Plan
 from domain.replicas import ReplicaId
 from domain.services import ServiceSpec
-
-_LISTING = aiohttp.ClientTimeout(total=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +102,3 @@ class Adoption:
     async def _projects(self, service: str) -> list[str]:
         found = await self.api.containers(**{ADOPTED: service})
         return sorted({each["Config"]["Labels"][PROJECT] for each in found})
-
-
-async def listed(url: str, name: str) -> bool:
-    """Whether a server lists a model under this name. False while it lists none.
-
-    Raises Refused for one that lists others only: requests could not reach them.
-    """
-    try:
-        async with (
-            aiohttp.ClientSession(url, timeout=_LISTING) as session,
-            session.get("/v1/models") as answer,
-        ):
-            said = await answer.json() if answer.ok else {}
-            names = [str(each["id"]) for each in said.get("data") or ()]
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    if names and name not in names:
-        raise Refused(
-            f"it serves {', '.join(names[:5])}, and nothing that is called {name}",
-            hint=f"`--set model={names[0]}` has it asked for that under the service's name",
-        )
-    return name in names
