@@ -14,15 +14,21 @@ from fleet.survey import unknown_service
 
 
 async def of_existing(
-    name: str, permit: Permit, deps: Deps, change: Callable[[ServiceSpec], ServiceSpec]
+    name: str,
+    permit: Permit,
+    deps: Deps,
+    change: Callable[[ServiceSpec], ServiceSpec],
+    otherwise: ServiceSpec | None = None,
 ) -> Decide:
-    """A decision about what runs under that name. It raises UnknownName and NotPermitted."""
+    """A decision about what runs under that name, or for what there is `otherwise`. It raises
+    UnknownName and NotPermitted."""
     known = await deps.fleet.survey.names()
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
-        if before is None:
+        if before is None and otherwise is None:
             raise unknown_service(name, known)
-        want = change(before)
+        want = change(before) if before else otherwise
+        assert want is not None
         permit.allow(touched(before, want), want)
         return want
 

@@ -18,7 +18,8 @@ from domain.decisions import NOBODY
 from domain.errors import OpsError
 from domain.people import Role
 from domain.progress import Report
-from domain.services import ServiceSpec
+from domain.services import Placement, ServiceSpec
+from domain.sources import Source
 from fleet.fleet import Outcome
 from fleet.keeper import ATTEMPTS
 
@@ -68,14 +69,16 @@ async def restart(request: Restart, permit: Permit, deps: Deps) -> Change:
 
 
 async def remove(request: Named, permit: Permit, deps: Deps) -> Change:
-    """Stop every replica and forget the service, its logs included."""
+    """Stop every replica and forget the service, its logs included; of one that never came about,
+    what it left."""
 
     def tell(_: Outcome) -> Reply:
         return Reply.done(
             f"✓ {request.name} is removed, logs included. Its model file stays cached."
         )
 
-    decide = await of_existing(request.name, permit, deps, _stopped)
+    remains = await _remains(request.name, deps)
+    decide = await of_existing(request.name, permit, deps, _stopped, remains)
     return Change(request.name, decide, tell, remove=True)
 
 
@@ -101,6 +104,24 @@ async def repair(request: Named, permit: Permit, deps: Deps, report: Report) -> 
         f"✓ {request.name} had lost a replica and is whole again: {ready} of {ready} serve, "
         f"after {duration(outcome.seconds)}"
     )
+
+
+async def _remains(name: str, deps: Deps) -> ServiceSpec | None:
+    """What stands for a service that failed when it was first deployed: its dead replicas are kept
+    for their logs. None where there is nothing of the kind, and for what lives: another bot may
+    have it in its care."""
+    if name in await deps.fleet.survey.names():
+        return None
+    seen, _ = await deps.fleet.survey.everywhere(name)
+    left = [each for each in seen.values() if each.replicas]
+    if not left or any(each.alive for each in left):
+        return None
+    places = tuple(Placement(target=each.target, replicas=0) for each in left)
+    return ServiceSpec(name=name, source=_FORGOTTEN, placements=places)
+
+
+_FORGOTTEN = Source("path", "/forgotten")
+"""Nobody wrote down what it served."""
 
 
 def _stopped(before: ServiceSpec) -> ServiceSpec:

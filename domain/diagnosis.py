@@ -101,6 +101,8 @@ def _by_its_end(ending: Ending) -> tuple[str, str]:
         return EXIT_CODES[code]
     if signal is not None:
         return "crashed", f"it was ended by signal {signal}"
+    if code is None and ending.error:
+        return "refused", ""
     return "crashed", "" if code is None else f"it ended by itself (exit code {code})"
 
 

@@ -54,6 +54,17 @@ CLASSES: Mapping[str, FailureClass] = {
             "check the image's name and tag",
         ),
         FailureClass(
+            "image-foreign",
+            "the image is for another kind of processor than the target's",
+            "name one that is built for it with `--image`, or take another target",
+        ),
+        FailureClass(
+            "registry-away",
+            "the image's registry cannot be reached from the target",
+            "check the image's name, and the target's way to its registry",
+            retryable=True,
+        ),
+        FailureClass(
             "image-limit",
             "the registry lets the target fetch no more images for now",
             "log the target in to the registry, or wait some hours and say it again",
@@ -169,6 +180,11 @@ CLASSES: Mapping[str, FailureClass] = {
             "something outside asked it to end",
             "see who stops it on the target, then `!restart`",
             retryable=True,
+        ),
+        FailureClass(
+            "refused",
+            "its target will not start it",
+            "the target's own answer says what to change",
         ),
         FailureClass(
             "crashed",

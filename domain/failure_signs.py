@@ -78,7 +78,7 @@ SIGNS: tuple[Sign, ...] = (
     sign(
         "image-denied",
         r"(?:pull|resolve).*(?:unauthorized|authentication required|401 Unauthorized|"
-        r"403 Forbidden|no basic auth credentials)|unauthorized: authentication required",
+        r"403 Forbidden)|no basic auth credentials|unauthorized: authentication required",
     ),
     sign(
         "image-missing",
@@ -91,6 +91,14 @@ SIGNS: tuple[Sign, ...] = (
         "there is no image `{image}`",
     ),
     sign("image-missing", r"manifest unknown|No such image"),
+    sign("image-foreign", r"exec format error|no matching manifest for \S+ in the manifest list"),
+    sign(
+        "registry-away",
+        r"(?:Get|Head) \"https?://(?P<host>[^/\"]+)/v2/[^\"]*\": "
+        r"(?P<why>(?:proxyconnect|dial|read|net/http|"
+        r"http|x509|tls|context deadline|EOF)[^\n]{0,200})",
+        "the registry {host} cannot be reached from there: {why}",
+    ),
     sign(
         "gated-model",
         r"Access to model (?P<model>\S+) is restricted and you are not in the authorized list",
@@ -206,7 +214,7 @@ SIGNS: tuple[Sign, ...] = (
         "port-taken",
         r"bind on address \('[^']*', (?P<port>\d+)\).*address already in use|"
         r"couldn't bind HTTP server socket.*port: (?P<other>\d+)|"
-        r"listen tcp \S*?:(?P<third>\d+): bind: address already in use",
+        r"listen tcp[46]? \S*?:(?P<third>\d+): bind: address already in use",
         "port {port}{other}{third} is taken",
     ),
     sign("port-taken", r"address already in use|EADDRINUSE"),

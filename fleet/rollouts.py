@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -138,7 +139,7 @@ class Rollouts:
         """How things stand while a rollout is not carried out, in a sentence. Never raises."""
         name = rollout.want.name
         if rollout.before is None:
-            return f"Nothing of {name} runs; its log is kept."
+            return await self._nothing(rollout, report)
         if not rollout.before.replicas:
             return f"{name} is stopped, as before."
         ready = 0
@@ -155,6 +156,16 @@ class Rollouts:
         if rollout.before == rollout.want:
             return f"{count} replicas serve."
         return f"The version before ({rollout.before.revision}) serves, {count}."
+
+    async def _nothing(self, rollout: Rollout, report: Report) -> str:
+        """That nothing came of a new service, and whether anything was left to be looked at."""
+        name, remains = rollout.want.name, False
+        for target in dict.fromkeys(plan.target for plan in rollout.plans):
+            look = partial(_look, self._deployers[target], name)
+            with suppress(OpsError):
+                seen = await self._hearing.of(target, look, report, self._patience)
+                remains = remains or bool(seen.replicas)
+        return f"Nothing of {name} runs{'; its log is kept' if remains else ''}."
 
     async def _restore(
         self, rollout: Rollout, target: str, report: Report, course: Course

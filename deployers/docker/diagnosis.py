@@ -13,6 +13,12 @@ from domain.failure_signs import sign
 _SIGNS = (
     sign(
         "model-missing",
+        r"invalid mount path: '(?P<path>[A-Za-z]:[^']*)' mount path must be absolute",
+        "{path} is a path of Windows, and that host has none",
+        "write the path as it is on the target's host",
+    ),
+    sign(
+        "model-missing",
         r"bind source path does not exist: (?P<path>[^\n]+)",
         "there is no {path} on that host",
         "check the path, which is one of the target's host",
@@ -33,7 +39,11 @@ _SIGNS = (
     sign("gpu-lost", r"Failed to initialize NVML: (?!Driver)|No devices were found"),
 )
 
-_ADVICE = {"port-taken": "leave `--set port` out and the engine finds a free one"}
+_ADVICE = {
+    "port-taken": "leave `--set port` out and the engine finds a free one",
+    "image-denied": "check the image's name; for a private one name a login for its registry under "
+    "the target's `registries`",
+}
 
 
 def diagnose(
@@ -51,7 +61,7 @@ def diagnose(
 def refusal(what: str, answer: str) -> Refused:
     """An engine's no, for people: what failed, and what to do if its words give that away."""
     failure = diagnose(None, (), error=answer)
-    if failure.kind == "crashed":
+    if failure.kind == "refused":
         return Refused(f"{what}: {_first_line(answer)}", hint="that is the engine's own answer")
     return Refused(f"{what}: {failure.what}", hint=failure.advice)
 

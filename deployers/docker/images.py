@@ -68,18 +68,28 @@ class Images:
     async def fetch(self, name: str, tell: Tell) -> str:
         """Have an image there and return what it is for certain: by digest where it came from a
         registry, else by id. Raises Refused in words that say what to do."""
-        there = await self._api.image(name)
+        there = await self._there(name)
         if there is None:
             await self._pull(name, tell)
-            there = await self._api.image(name)
+            there = await self._there(name)
         if there is None:
             raise Refused(f"{name} was fetched and is not there", hint="look with `docker images`")
         return resolved(there)
 
     async def known(self, name: str) -> str | None:
-        """What an image that is there already is for certain; None for one that is not."""
-        there = await self._api.image(name)
+        """What an image that is there already is for certain; None for one that is not. Raises
+        Refused for what can be no image's name."""
+        there = await self._there(name)
         return resolved(there) if there else None
+
+    async def _there(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            return await self._api.image(name)
+        except Answer as answer:
+            raise Refused(
+                f"{name} can be no image's name: {str(answer).rpartition(': ')[2]}",
+                hint="write it as its registry does, like vllm/vllm-openai:v0.11.0",
+            ) from answer
 
     async def _pull(self, name: str, tell: Tell) -> None:
         layers, begun = Layers(), self._clock.monotonic()

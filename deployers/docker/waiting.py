@@ -114,7 +114,7 @@ class Waiting:
             return await greet(endpoint, tell) if endpoint else False
         except Refused as no:
             failure = diagnose(None, (), error=no.summary)
-            if failure.kind == "crashed":
+            if failure.kind == "refused":
                 failure = Failure("model-missing", no.summary, no.hint)
             raise await self._ended(found, failure) from no
 

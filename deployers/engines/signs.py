@@ -13,7 +13,8 @@ NOT_A_MODEL: tuple[Sign, ...] = (
     ),
     sign(
         "not-a-model",
-        r"not within the file bounds|corrupted or incomplete|failed to read (?:tensor|key-value)",
+        r"not within the file bounds|corrupted or incomplete|"
+        r"failed to read (?:magic|header|tensor|key-value)",
         "the model file is cut short or damaged",
     ),
 )

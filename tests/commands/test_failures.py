@@ -30,6 +30,7 @@ ENDINGS = {
     "exit code 127": Ending(127),
     "exit code 3": Ending(3),
     "nobody knows": Ending(),
+    "not even started": Ending(error="Range of CPUs is from 0.01 to 2.00"),
 }
 
 

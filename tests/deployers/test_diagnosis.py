@@ -17,6 +17,8 @@ LOGS = Path(__file__).with_name("llama_logs")
     [
         ("bad-magic", "not-a-model", "the file is not a GGUF model"),
         ("truncated", "not-a-model", "the model file is cut short or damaged"),
+        ("empty", "not-a-model", "the model file is cut short or damaged"),
+        ("header", "not-a-model", "the model file is cut short or damaged"),
         ("missing-file", "missing-file", "the model file cannot be opened"),
         (
             "unknown-architecture",

@@ -49,7 +49,7 @@ def test_it_is_found_among_much_else(file: Path):
 
 def test_every_class_is_told_apart_by_a_sign_or_by_how_it_ended():
     by_signs = {kind_of(file) for file in FILES}
-    by_their_end = {"killed", "segmentation-fault", "aborted", "stopped", "crashed"}
+    by_their_end = {"killed", "segmentation-fault", "aborted", "stopped", "refused", "crashed"}
     on_llama_cpp = {"not-a-model", "missing-file"}
     assert by_signs | by_their_end | on_llama_cpp == set(CLASSES)
 

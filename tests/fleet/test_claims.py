@@ -190,7 +190,7 @@ async def test_cancelling_while_it_waits_for_a_target_ends_it_at_once(world):
     world.cancellations.ask((await world.operation("deploy gemma")).id, ANN)
     with pytest.raises(Cancelled) as caught:
         await second
-    assert caught.value.standing == "Nothing of gemma runs; its log is kept."
+    assert caught.value.standing == "Nothing of gemma runs."
     assert held(world) == [
         (Scope.SERVICE, "tiny", "deploy tiny"),
         (Scope.TARGET, "a", "deploy tiny"),
@@ -255,7 +255,7 @@ async def test_what_no_longer_fits_when_its_turn_comes_is_not_started(world):
     assert caught.value.summary == (
         "since this was planned, the memory it needs was taken: 4 B, and 3 B is free on a"
     )
-    assert caught.value.standing == "Nothing of gemma runs; its log is kept."
+    assert caught.value.standing == "Nothing of gemma runs."
     assert (await world.seen(name="gemma")).replicas == ()
     assert await world.wanted("gemma") is None
 

@@ -68,7 +68,7 @@ async def test_cancelling_while_it_waits_its_turn_changes_nothing(world):
 @pytest.mark.parametrize(
     ("before", "standing"),
     [
-        (None, "Nothing of tiny runs; its log is kept."),
+        (None, "Nothing of tiny runs."),
         (ONE, f"The version before ({ONE.revision}) serves, 1 of 1."),
     ],
 )

@@ -97,7 +97,7 @@ async def test_who_is_not_let_in_reads_what_to_do_and_no_password(
         await images[who].fetch(pushed, lambda *_: None)
 
     assert caught.value.summary.startswith(f"{pushed} cannot be pulled: ")
-    assert caught.value.hint
+    assert "`registries`" in caught.value.hint
     assert "hunter2" not in f"{caught.value.summary} {caught.value.hint}"
 
 
@@ -105,6 +105,22 @@ async def test_an_image_that_is_not_there_is_said(hub: Registry, images: dict[st
     with pytest.raises(Refused, match="cannot be pulled: there is no image") as caught:
         await images["let in"].fetch(f"{hub.host}/team/nothing:1", lambda *_: None)
     assert "tag" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["Upper:1", "a:b:c", "x@sha256:123"])
+async def test_what_can_be_no_name_is_told(images: dict[str, Images], name: str):
+    for ask in (images["nobody"].fetch(name, lambda *_: None), images["nobody"].known(name)):
+        with pytest.raises(Refused, match=f"^{name} can be no image's name: ") as caught:
+            await ask
+        assert "vllm/vllm-openai" in caught.value.hint
+
+
+async def test_a_registry_that_is_nowhere_is_told_with_what_keeps_one_from_it(
+    images: dict[str, Images],
+):
+    with pytest.raises(Refused, match="registry name.invalid cannot be reached") as caught:
+        await images["nobody"].fetch("name.invalid/x:1", lambda *_: None)
+    assert "way to its registry" in caught.value.hint
 
 
 @pytest.mark.parametrize(
