@@ -41,6 +41,8 @@ def plan_blocks(rollout: Rollout, lately: float | None) -> list[Block]:
     blocks: list[Block] = [*differences(rollout), moves(rollout)]
     blocks += [Table(("", "target", "step"), rows), serving(rollout) + _took(rollout, lately)]
     blocks += [ordering(plan) for plan in rollout.plans if plan.strategy is Strategy.RECREATE]
+    runs = [plan for plan in rollout.plans if plan.started and plan.runs_on]
+    blocks += [f"On {plan.target} it runs on the {plan.runs_on}." for plan in runs]
     blocks += [fitting(plan.target, plan.fit) for plan in rollout.plans if plan.fit]
     blocks += costing(rollout)
     blocks += [f"Note: {warning}." for plan in rollout.plans for warning in plan.warnings]

@@ -81,6 +81,9 @@ class Plan:
     strategy: Strategy = Strategy.ROLLING
     why: str = ""
     """Why the strategy is not the usual one, for a sentence."""
+    runs_on: str = ""
+    """What its replicas are to compute on, where that is known and no warning says it: `processor`,
+    `graphics card`."""
     no_namespace: str = ""
     """Why the target passes over the service's namespace, if it has one; "" where it does not."""
 

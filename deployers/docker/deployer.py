@@ -98,12 +98,10 @@ class DockerDeployer:
         choice = self._starting.choose(want, facts.no_cards)
         self._starting.check(want, choice.hardware)
         self._starting.check_project(want, facts.no_compose)
-        if isinstance(want.gpu, int) and facts.gpus and want.gpu > len(facts.gpus):
-            raise Unsupported(
-                f"{self._name} has {len(facts.gpus)} graphics cards, not {want.gpu}",
-                hint="--gpu auto takes what there is",
-            )
-        return steps.rolling(want, have, operation, hardware.warnings(choice, facts.cards_at_risk))
+        hardware.refuse_too_much(want, facts)
+        told = hardware.warnings(choice, facts.cards_at_risk)
+        plan = steps.rolling(want, have, operation, told)
+        return replace(plan, runs_on="" if choice.why else str(choice))
 
     async def need(self, want: ServiceSpec) -> Need | None:
         """What the model's header comes to, be the file on that host or at its hub."""

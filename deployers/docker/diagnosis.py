@@ -29,6 +29,12 @@ _SIGNS = (
         "the model file is not there",
         "check the path, which is one of the target's host",
     ),
+    sign(
+        "model-missing",
+        r"evalSymlinksInScope: too many links",
+        "its links lead in a circle",
+        "check the path, which is one of the target's host",
+    ),
     *NOT_A_MODEL,
     sign(
         "gpu-lost",

@@ -9,6 +9,7 @@ from typing import Any
 
 from deployers.engines.preset import Hardware
 from domain.errors import Unsupported
+from domain.replicas import TargetFacts
 from domain.services import ServiceSpec
 
 _RUNTIME = "nvidia"
@@ -76,6 +77,20 @@ def choose(want: ServiceSpec, trouble: str | None) -> Choice:
     if want.gpu != "auto":
         raise Unsupported(f"no graphics card can be had: {trouble}", hint=TOOLKIT)
     return Choice("cpu", trouble)
+
+
+def refuse_too_much(want: ServiceSpec, facts: TargetFacts) -> None:
+    """Raise Unsupported for a replica that no one machine with these facts has the hardware for."""
+    if isinstance(want.gpu, int) and facts.gpus and want.gpu > len(facts.gpus):
+        raise Unsupported(
+            f"{facts.target} has {len(facts.gpus)} graphics cards, not {want.gpu}",
+            hint="--gpu auto takes what there is",
+        )
+    if want.cpus and facts.cpus and want.cpus > facts.cpus:
+        raise Unsupported(
+            f"{facts.target} has {facts.cpus} cores, not {want.cpus:g}",
+            hint=f"`--cpu {facts.cpus}` is all of it, and so is leaving it out",
+        )
 
 
 def warnings(choice: Choice, at_risk: str | None) -> tuple[str, ...]:

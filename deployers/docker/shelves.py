@@ -37,6 +37,16 @@ class Place:
             return None
         return stat
 
+    async def followed(self, path: str) -> tuple[str, Mapping[str, Any] | None]:
+        """(where a path leads, what its file system says of that): an engine tells the end of all
+        links. None for what is not there, or is out of a container's sight. Raises Answer."""
+        stat = await self.stat(path)
+        if not stat or not stat.get("linkTarget"):
+            return path, stat
+        end = str(stat["linkTarget"])
+        there = await self.stat(end)
+        return end, None if there and there.get("linkTarget") else there
+
     async def beginning(self, path: str, most: int) -> bytes:
         """The first bytes of a file. Raises Gone or Answer."""
         _, tar = await self._api.get(self._container, path, most + _HEADER)

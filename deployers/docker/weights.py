@@ -174,9 +174,14 @@ class Models:
         weights, mounts = self._shelf.find(source)
         try:
             async with self._shelves.open(image, mounts) as place:
-                there = await place.stat(weights.path)
+                end, there = await place.followed(weights.path)
         except Answer as answer:
             raise refusal(f"{source} cannot be read there", str(answer)) from answer
+        if there is None and end != weights.path:
+            raise Refused(
+                f"{source.location} is a link to {end}, which a container does not see there",
+                hint="write the path that it leads to, or have it lead to where models are kept",
+            )
         if there is None:
             raise Refused(
                 f"there is no {source.location} on that host",
@@ -223,13 +228,13 @@ class Models:
 
 
 async def _look(place: Place, source: Source, path: str) -> Found | None:
-    stat = await place.stat(path)
+    end, stat = await place.followed(path)
     if stat is None:
         return None
     if is_folder(stat):
         return Found(source, None)
     known = await _known(place, path) if source.scheme == "hf" else None
-    header = _named(await _header(place, path), source)
+    header = _named(await _header(place, end), source)
     return Found(source, int(stat["size"]), header, known)
 
 

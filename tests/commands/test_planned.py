@@ -1,5 +1,7 @@
 """What a plan tells: what differs, in which order, and whether somebody serves meanwhile."""
 
+from dataclasses import replace
+
 import pytest
 
 from commands.planned import differences, fitting, moves, plan_blocks, planned, serving
@@ -150,3 +152,12 @@ def test_how_long_the_latest_change_took_is_told():
     assert "tiny serves throughout. Its latest change took 11 s." in plan_blocks(
         rollout(START, ADMIT), 11
     )
+
+
+def test_what_it_runs_on_is_told_where_something_starts():
+    plan, *_ = rollout(START, ADMIT).plans
+    told = Rollout(OLD, OLD, (replace(plan, runs_on="graphics card"),))
+    assert "On a it runs on the graphics card." in plan_blocks(told, None)
+    plan, *_ = rollout(DRAIN, STOP).plans
+    told = Rollout(OLD, OLD, (replace(plan, runs_on="graphics card"),))
+    assert "On a it runs on the graphics card." not in plan_blocks(told, None)

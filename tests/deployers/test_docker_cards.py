@@ -160,7 +160,7 @@ async def test_a_card_is_taken_where_there_is_one_and_that_is_said(gpu_stage):
     stage, settings = gpu_stage
     deployer, told = stage.open(**settings), []
     plan = await make_plan(deployer, stage.good())
-    assert plan.warnings == ()
+    assert (plan.warnings, plan.runs_on) == ((), "graphics card")
     seen = await bring(deployer, stage.good(), told.append)
     try:
         assert [each.phase for each in seen.replicas] == [Phase.READY]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import Refused, Unhealthy
+from domain.errors import Refused, Unhealthy, Unsupported
 from tests.contract.stages import Stage, bring, make_plan
 from tests.engines.engine import DockerEngine
 from tests.engines.images import LLAMACPP, STUB
@@ -55,6 +55,13 @@ async def test_what_the_engine_will_not_start_leaves_nothing(
     assert [each.id for each in client.containers.list(all=True)] == [busy.id]
     await deployer.aclose()
     client.close()
+
+
+async def test_more_cores_than_the_host_has_are_refused_in_the_plan(stage: Stage):
+    deployer = stage.open()
+    with pytest.raises(Unsupported, match="cores, not 1000"):
+        await make_plan(deployer, stage.spec(cpus=1000.0))
+    await deployer.aclose()
 
 
 async def test_limits_are_the_containers(stage: Stage, docker_engine: DockerEngine):
