@@ -138,8 +138,9 @@ class DockerDeployer:
             return ()
 
     async def foretell(self, want: ServiceSpec) -> tuple[str, ...]:
-        """What runs already of a project that is to be adopted. Raises Refused."""
-        return await self._starting.adoption.foretell(want) if adopted.is_adopted(want) else ()
+        """What runs already of a project that is to be adopted. Raises Refused, for a repository
+        without a whole model, too."""
+        return await self._starting.foretell(want)
 
     async def stock(self, want: ServiceSpec) -> Stocked:
         """Whether the model file is on that host. Of what an engine fetches nothing is known."""

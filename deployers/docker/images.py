@@ -99,7 +99,7 @@ class Images:
             async for news in self._api.pull(tagged(name), self._login(registry(name))):
                 layers.hear(news)
                 now = self._clock.monotonic()
-                if now - told >= _EVERY:
+                if layers.count[1] and now - told >= _EVERY:
                     told = now
                     tell(*_told(layers, now - begun))
         except (Answer, Gone) as answer:

@@ -108,6 +108,15 @@ class Starting:
             return ()
         return _made_of(want, there, choice, await self.models.find(want.source, there))
 
+    async def foretell(self, want: ServiceSpec) -> tuple[str, ...]:
+        """What a plan has to say of what is there already. Raises Refused for what is in the way
+        of it."""
+        if is_adopted(want):
+            return await self.adoption.foretell(want)
+        if want.engine == "vllm" and want.source.scheme == "hf":
+            await self.models.refuse_single_files(want.source)
+        return ()
+
     async def need(self, want: ServiceSpec) -> Need | None:
         """Memory a replica would take, be its weights there or at their hub. None where that
         cannot be told."""

@@ -19,7 +19,7 @@ from deployers.models.bundled import bundled
 from deployers.models.checksums import Known
 from deployers.models.gguf import MAGIC, Header, read_header
 from deployers.models.glances import Glances
-from deployers.models.repositories import Repository
+from deployers.models.repositories import OnlyFiles, Repository
 from deployers.models.transfer import in_words
 from deployers.protocol import Stocked
 from domain import made_of
@@ -150,6 +150,15 @@ class Models:
             return await self._glances().repository(source)
         except OpsError:
             return None
+
+    async def refuse_single_files(self, source: Source) -> None:
+        """Raise Refused for a whole repository that is none. What is not to be had says nothing."""
+        try:
+            await self._glances().repository(source)
+        except OnlyFiles:
+            raise
+        except OpsError:
+            return
 
     async def stock(self, source: Source) -> Stocked:
         """Whether a model is there, how large it is, and what keeps it from being fetched."""

@@ -18,7 +18,7 @@ from deployers.models.checksums import Checksums, Known, identity
 from deployers.models.hub_errors import explain
 from deployers.models.hub_headers import continues, remote_of, whole_size
 from deployers.models.parts import Remote
-from deployers.models.repositories import Repository, listed, shape, weights
+from deployers.models.repositories import OnlyFiles, Repository, gguf, listed, shape, weights
 from deployers.models.transfer import Tell, Transfer, in_words
 from domain.clock import Clock
 from domain.errors import Refused, Unreachable
@@ -94,8 +94,9 @@ class Hub:
     async def repository(self, source: Source) -> Repository:
         """What a repository of safetensors is like, by its list of files and its config.json.
 
-        Raises Refused and Unreachable as `beginning` does, and Refused for a repository that has
-        no safetensors or a configuration that cannot be read.
+        Raises Refused and Unreachable as `beginning` does, OnlyFiles for one that has GGUF files
+        and no safetensors, and Refused for one that has neither, or a configuration that cannot be
+        read.
         """
         try:
             async with (
@@ -104,6 +105,8 @@ class Hub:
             ):
                 explain(answer, source, has_token=self.token is not None)
                 files = listed(json.loads(await answer.read()))
+            if (single := gguf(files)) and not weights(files):
+                raise OnlyFiles(source.repository, single)
             config = Source("hf", f"{source.repository}/config.json", source.revision)
             shaped = shape(dict(json.loads((await self.beginning(config, _CHUNK)).data)))
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.errors import Refused
 from domain.fit import Need
 
 _CACHED = 2
 """Bytes of one number in the cache: engines keep it in 16 bits, whatever the weights are in."""
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
+_SHOWN = 5
+"""Files of a repository that are listed to people."""
 _ONE_FILE = "consolidated"
 """Begins the names of files that hold the same weights once more, for other engines."""
 
@@ -37,6 +40,18 @@ class Repository:
     shape: Shape
 
 
+class OnlyFiles(Refused):
+    """A repository of GGUF files, of which each is a model: one has to be named."""
+
+    def __init__(self, repository: str, files: list[str]) -> None:
+        named = ", ".join(f"hf://{repository}/{name}" for name in files[:_SHOWN])
+        more = f", and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+        super().__init__(
+            f"{repository} holds GGUF files and no safetensors: it has no model that is whole",
+            hint=f"name one of them: {named}{more}",
+        )
+
+
 def shape(config: Mapping[str, Any]) -> Shape:
     """Read a config.json of transformers. What it does not say, or says strangely, is None."""
     text = config.get("text_config")  # of a model that sees, the part that reads
@@ -54,6 +69,11 @@ def listed(listing: Any) -> list[tuple[str, int]]:
     """(name, bytes) of each file in what the hub's API says of a repository."""
     found = [(each["rfilename"], each.get("size")) for each in dict(listing).get("siblings", [])]
     return [(str(name), size) for name, size in found if isinstance(size, int)]
+
+
+def gguf(files: Iterable[tuple[str, int]]) -> list[str]:
+    """The names of its GGUF files."""
+    return sorted(name for name, _ in files if name.endswith(".gguf"))
 
 
 def weights(files: Iterable[tuple[str, int]]) -> int:

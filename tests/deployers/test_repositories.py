@@ -7,7 +7,7 @@ import json
 import pytest
 
 from deployers.models.hub import Hub
-from deployers.models.repositories import Repository, Shape, need, shape, weights
+from deployers.models.repositories import OnlyFiles, Repository, Shape, need, shape, weights
 from domain.errors import Refused, Unreachable
 from domain.fit import Need
 from domain.sources import parse_source
@@ -131,6 +131,15 @@ async def test_one_that_cannot_be_told_is_refused(files, told):
     async with hub(double(**files)) as server:
         with pytest.raises(Refused, match=told):
             await asked(server).repository(SOURCE)
+
+
+async def test_one_of_single_files_has_them_listed():
+    names = [f"m-{n}.gguf" for n in range(6)]
+    async with hub(HubDouble(b"", repository=dict.fromkeys(names, 5))) as server:
+        with pytest.raises(OnlyFiles, match="holds GGUF files and no safetensors") as caught:
+            await asked(server).repository(SOURCE)
+    assert caught.value.hint.startswith("name one of them: hf://org/model/m-0.gguf, hf://")
+    assert caught.value.hint.endswith("m-4.gguf, and 1 more")
 
 
 @pytest.mark.parametrize(

@@ -372,6 +372,16 @@ async def test_what_a_repository_takes_is_known_by_its_configuration(house: Ware
     assert await house.open().need(want) is None
 
 
+async def test_a_repository_of_single_files_is_refused_in_the_plan(house: Warehouse):
+    house.hub.repository = {"a-Q4_K_M.gguf": 1000, "README.md": 10}
+    deployer, want = house.open(), house.spec("hf://org/model", engine="vllm")
+    with pytest.raises(Refused, match="holds GGUF files") as caught:
+        await deployer.foretell(want)
+    assert "hf://org/model/a-Q4_K_M.gguf" in caught.value.hint
+    house.hub.error = (401, "GatedRepo")
+    assert await deployer.foretell(want) == (), "its engine may have what the bot has not"
+
+
 async def test_what_is_not_to_be_had_has_no_need_and_says_why(house: Warehouse):
     house.hub.error = (401, "GatedRepo")
     deployer = house.open()
