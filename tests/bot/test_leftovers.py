@@ -1,4 +1,4 @@
-"""A service that failed when it was first deployed, which nobody wrote down: its log and its end."""
+"""A service that failed when it was first deployed, and is kept nowhere: its log and its end."""
 
 import pytest
 

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from deployers.docker.marks import TAKEN_OVER
+from fleet.store.database import Store
 from tests.certificates import Authority
-from tests.contract.stages import Stage
+from tests.contract.stages import TARGET, Stage
 from tests.deployers.docker.projects import Host
 from tests.engines.engine import DockerEngine
+from tests.fleet.world import World
 from tests.sshd import PROGRAM, Sshd
 
 
@@ -102,6 +104,17 @@ async def host(
             volume.remove()
     client.networks.prune()
     client.close()
+
+
+@pytest.fixture
+async def world(host: Host, tmp_path: Path) -> AsyncIterator[World]:
+    """A fleet on that host."""
+    store = await Store.open(tmp_path / "gantry.db")
+    made = World(store, tmp_path)
+    made.deployers = {TARGET: host.open()}
+    made.new_fleet()
+    yield made
+    await store.aclose()
 
 
 def _of(host: Host) -> list[dict[str, Any]]:

@@ -118,7 +118,7 @@ async def test_what_can_be_no_name_is_told(images: dict[str, Images], name: str)
 async def test_a_registry_that_is_nowhere_is_told_with_what_keeps_one_from_it(
     images: dict[str, Images],
 ):
-    with pytest.raises(Refused, match="registry name.invalid cannot be reached") as caught:
+    with pytest.raises(Refused, match=r"registry name\.invalid cannot be reached") as caught:
         await images["nobody"].fetch("name.invalid/x:1", lambda *_: None)
     assert "way to its registry" in caught.value.hint
 

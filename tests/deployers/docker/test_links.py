@@ -55,7 +55,7 @@ async def test_a_link_that_leads_out_of_sight_is_told_before_anything_starts(
     (tmp_path / "elsewhere.gguf").write_bytes(CONTENT)
     deployer, want = stage.open(), stage.spec(source=linked(tmp_path, to))
 
-    with pytest.raises(Refused, match="m.gguf is a link to .*, which a container does not see|links lead in a circle"):
+    with pytest.raises(Refused, match=r"m\.gguf is a link to .* not see|links lead in a circle"):
         await bring(deployer, want)
 
     assert (await deployer.observe("tiny")).replicas == ()
