@@ -108,7 +108,9 @@ def refuse_strangers(
     down += f"docker compose -p {project.name} down"
     raise Refused(
         f"the project {project.name} is on that host already, and {owner}: {listing(there, now)}",
-        hint=down if whose else f"`{_FLAG}` has it taken over as it runs; or {down}",
+        hint=f"`!remove {whose}` takes it down, and leaves its volumes"
+        if whose
+        else f"`{_FLAG}` has it taken over as it runs; or {down}",
     )
 
 

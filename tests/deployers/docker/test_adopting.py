@@ -229,8 +229,9 @@ async def test_two_services_cannot_adopt_the_same_project(host: Host):
     place, deployer = host.write(), host.open()
     first = await bring(deployer, spec(place))
 
-    with pytest.raises(Refused, match="chat has adopted it"):
+    with pytest.raises(Refused, match="chat has adopted it") as caught:
         await bring(deployer, spec(place, "other"))
+    assert caught.value.hint == "`!remove chat` takes it down, and leaves its volumes"
 
     assert (await deployer.observe("chat")).ready[0].id == first.ready[0].id
 
