@@ -199,7 +199,7 @@ class GpuWord(click.ParamType[str | int]):
         if text in ("auto", "none"):
             return text
         if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 64):
-            self.fail(f"`{text[:40]}` is not `auto`, `none` or a number of GPUs")
+            self.fail(f"`{text[:40]}` is not `auto`, `none` or a number of GPUs from 1 to 64")
         return int(text)
 
 

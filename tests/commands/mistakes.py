@@ -100,7 +100,11 @@ WRONG = [
     ("deploy tiny --ctx 63", "--ctx: `63` is not a whole number from 64", "!deploy"),
     ("deploy tiny --ctx 8k", "--ctx: `8k` is not", "!deploy"),
     ("deploy tiny --gpu 0", "--gpu: `0` is not", "!deploy"),
-    ("deploy tiny --gpu 65", "--gpu: `65` is not", "!deploy"),
+    (
+        "deploy tiny --gpu 65",
+        "--gpu: `65` is not `auto`, `none` or a number of GPUs from 1 to 64",
+        "!deploy",
+    ),
     ("deploy tiny --gpu 000640", "--gpu: `000640` is not", "!deploy"),
     ("deploy tiny --cpu 0", "--cpu: `0` is not a number of cores from 0.01 to 1024", "!deploy"),
     ("deploy tiny --cpu 1e3", "--cpu: `1e3` is not", "!deploy"),
