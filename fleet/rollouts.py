@@ -104,7 +104,7 @@ class Rollouts:
             report_here = _at((len(course.done), course.count), report)
             report_here(Progress(str(step), replica=_name(step)))
             course.begins(step, plan.target)
-            await self._carry_out(plan, step, report_here)
+            await self._carry_out(plan, step, report_here, course)
             course.ends()
 
     async def _refuse_outgrown(self, rollout: Rollout) -> None:
@@ -168,7 +168,7 @@ class Rollouts:
             for step in plan.steps:
                 if step.kind is not StepKind.VERIFY:
                     report(Progress(f"put back: {step}", replica=_name(step)))
-                    await self._carry_out(plan, step, report)
+                    await self._carry_out(plan, step, report, course)
                     course.undone.append(step)
 
         silence = self._patience + max(goal.startup_budget, goal.drain_timeout)
@@ -187,10 +187,11 @@ class Rollouts:
         first = any(p.target == target and p.strategy is Strategy.RECREATE for p in rollout.plans)
         return stop_first(plan, "as on the way there", every=True) if first else plan
 
-    async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
+    async def _carry_out(self, plan: Plan, step: Step, report: Report, course: Course) -> None:
         deployer = self._deployer(plan.target)
         if step.kind is StepKind.ADMIT and step.replica:
-            self._admit(step, plan.want, await deployer.observe(plan.want.name))
+            course.seen[plan.target] = seen = await deployer.observe(plan.want.name)
+            self._admit(step, plan.want, seen)
         elif step.kind is StepKind.DRAIN and step.replica:
             timeout = plan.want.drain_timeout
             await self._endpoints.drain(step.replica, timeout, target=plan.target)
