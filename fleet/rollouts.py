@@ -43,7 +43,7 @@ class Rollouts:
         self._deployers = deployers
         self._endpoints = endpoints
         self._patience = patience
-        self._hearing = Hearing(left, patience)
+        self._left, self._hearing = left, Hearing(left, patience)
 
     async def plan(
         self,
@@ -56,13 +56,20 @@ class Rollouts:
         """Ask one target how it would get there, from what it was `before`, in the order that its
         memory and ports allow. Raises Unreachable or Unsupported, and Refused for what is in the
         way there."""
-        plan, facts = await self._asked(want, target, operation)
-        if not plan.started:
-            return plan
         deployer = self._deployer(target)
-        if isinstance(deployer, Foretelling):
-            plan = replace(plan, warnings=(*plan.warnings, *await deployer.foretell(want)))
-        need = await deployer.need(want)
+        needing = None
+        if _brings_up(want, before, target):  # what it takes is looked up while the host is asked
+            needing = asyncio.create_task(deployer.need(want), name=f"need on {target}")
+        try:
+            plan, facts = await self._asked(want, target, operation)
+            if not plan.started:
+                return plan
+            if isinstance(deployer, Foretelling):
+                plan = replace(plan, warnings=(*plan.warnings, *await deployer.foretell(want)))
+            need = await (needing or deployer.need(want))
+        finally:
+            if needing is not None:
+                await self._left.end(needing, self._patience)
         old = await deployer.need(before) if before and plan.stopped else None
         gives = _given_back(plan, before, old)
         clash = same_port(want, before)
@@ -213,6 +220,12 @@ class Rollouts:
 
 
 _ROOM = "stop something there, or choose another target"
+
+
+def _brings_up(want: ServiceSpec, before: ServiceSpec | None, target: str) -> bool:
+    """Whether more is wanted there than before, or something else."""
+    same = before is not None and before.revision == want.revision
+    return want.replicas_on(target) > (before.replicas_on(target) if before and same else 0)
 
 
 def _given_back(plan: Plan, before: ServiceSpec | None, old: Need | None) -> dict[ReplicaId, int]:
