@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from bench.deploy import Ends
 from bench.docker_fleet import DockerFleet, opened
 from bench.measures import Book, Bound, Figure, Measure
+from bench.model_file import NAME, model_file
 from bench.room import Tell
 from bench.stage import open_stage
 from domain.errors import OpsError
@@ -24,7 +26,7 @@ from inference.gateway.opening import Ways, open_gateway
 from inference.probe import Prober
 from tests.contract.stages import RealClock
 from tests.engines.engine import DockerEngine
-from tests.engines.images import CALM, LLAMACPP
+from tests.engines.images import CACHE, CALM, LLAMACPP
 from tests.sshd import Sshd
 
 RATE = 50.0
@@ -33,6 +35,13 @@ RATE = 50.0
 _DEPLOY, _REMOVE = "!deploy tiny tiny://ops", "!remove tiny"
 _SLOW = f"{_DEPLOY} --engine custom --image {CALM.reference} --set listens=8080 --env READY_DELAY=4"
 """A stub that says that it loads for four seconds: what a deployment adds does not grow with it."""
+_MODELS = CACHE / "models"
+_STARTS = {
+    "deploy": _DEPLOY,
+    "model": f"!deploy tiny path:{_MODELS / NAME}",
+    "slow": _SLOW,
+}
+"""The bundled model; one of a size that people deploy, by the same server; the stub."""
 _LOOK_EVERY = 0.01
 
 
@@ -53,10 +62,11 @@ async def _deployments(
 ) -> None:
     """Turn about, after one of each that only warms the caches."""
     images = {"llamacpp": LLAMACPP.reference}
-    target = {"kind": "docker", "host": engine.unix, "images": images}
+    target = {"kind": "docker", "host": engine.unix, "images": images, "models_dir": str(_MODELS)}
+    await asyncio.to_thread(model_file, _MODELS)
     async with open_stage(synapse, target) as stage, open_session() as http:
         ends, prober = Ends(stage.caller), Prober(http, RealClock())
-        for kind, deploy in (("deploy", _DEPLOY), ("slow", _SLOW)):
+        for kind, deploy in _STARTS.items():
             runs: dict[str, list[float]] = {"ready": [], "told": [], "by_hand": [], "ping": []}
             for _ in range(times + 1):
                 said = time.time()
@@ -162,12 +172,19 @@ def _recipe(engine: DockerEngine) -> list[str]:
     client = engine.client()
     try:
         [made] = client.containers.list()
-        config = made.attrs["Config"]
+        config, host = made.attrs["Config"], made.attrs["HostConfig"]
         environment = (word for each in config["Env"] for word in ("-e", each))
         command = config["Cmd"] or ()
-        return [*environment, "-v", "gantry-models:/models", config["Image"], *command]
+        mounts = (word for each in host["Mounts"] for word in ("--mount", _mount(each)))
+        return [*environment, *mounts, config["Image"], *command]
     finally:
         client.close()
+
+
+def _mount(told: Mapping[str, Any]) -> str:
+    """As `--mount` has it."""
+    place = f"type={told['Type']},source={told['Source']},target={told['Target']}"
+    return f"{place},readonly" if told.get("ReadOnly") else place
 
 
 def _ready_at(engine: DockerEngine, since: float) -> float:

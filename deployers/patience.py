@@ -5,8 +5,8 @@ from __future__ import annotations
 from domain.clock import Clock
 
 _BUDGETS_IN_ALL = 10
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
-_SHARE = 0.05
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
+_SHARE = 0.02
 
 
 class Patience:
@@ -29,9 +29,9 @@ class Patience:
 
     @property
     def pause(self) -> float:
-        """Seconds until it is worth looking again: a twentieth of what was waited for already.
+        """Seconds until it is worth asking again: a fiftieth of what was waited for already.
 
-        So looking late costs one that starts in a moment no more than one that takes a minute.
+        So asking late costs one that starts in a moment no more than one that takes a minute.
         """
         return min(max(self.spent * _SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 

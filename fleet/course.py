@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from domain.plans import Step, StepKind
+from domain.replicas import Observed
 
 
 @dataclass
@@ -20,6 +21,8 @@ class Course:
     """Where the step under way is."""
     undone: list[Step] = field(default_factory=list)
     """Steps of the way back, as they are done."""
+    seen: dict[str, Observed] = field(default_factory=dict)
+    """By target, what it held when its latest replica was given requests."""
 
     def begins(self, step: Step, target: str) -> None:
         """A step is begun."""

@@ -212,7 +212,7 @@ class Fleet:
             except Exception as error:  # a bug in a deployer leaves as much to put right
                 await self._put_back(rollout, operation, report, course, error)
                 raise
-            return await self._settle(rollout, operation)
+            return await self._settle(rollout, operation, course)
 
     async def _put_back(
         self,
@@ -243,8 +243,8 @@ class Fleet:
                 await self.survey.refresh(found)
         return history[0].resolved if history else ()
 
-    async def _settle(self, rollout: Rollout, operation: Operation) -> MadeOf:
-        made_of = await resolved(self._deployers, rollout.want)
+    async def _settle(self, rollout: Rollout, operation: Operation, course: Course) -> MadeOf:
+        made_of = await resolved(self._deployers, rollout.want, course.seen)
         async with self._store.transaction() as tx:
             settled = replace(rollout, settled=True)
             await tx.operations.keep_rollout(operation.id, settled.to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import structlog
 
@@ -20,11 +21,25 @@ PATIENCE = 10.0
 log = structlog.get_logger()
 
 
-async def resolved(deployers: Mapping[str, Deployer], want: ServiceSpec) -> MadeOf:
-    """What the newest replicas were made of, the first target's first. Empty if none can tell."""
+_NOBODY: Mapping[str, Observed] = MappingProxyType({})
+
+
+async def resolved(
+    deployers: Mapping[str, Deployer],
+    want: ServiceSpec,
+    admitted: Mapping[str, Observed] = _NOBODY,
+) -> MadeOf:
+    """What the newest replicas were made of, the first target's first. Empty if none can tell.
+
+    A target of which its newest replica was seen as it was `admitted` is not asked again: what a
+    replica is made of stays as it is.
+    """
     told = []
     for placement in want.placements:
-        if placement.replicas and placement.target in deployers:
+        seen = admitted.get(placement.target)
+        if placement.replicas and seen and (made := newest(seen, want.revision)):
+            told.append((placement.target, made))
+        elif placement.replicas and placement.target in deployers:
             try:
                 async with asyncio.timeout(PATIENCE):
                     seen = await deployers[placement.target].observe(want.name)

@@ -44,7 +44,7 @@ class Rollouts:
         self._deployers = deployers
         self._endpoints = endpoints
         self._patience = patience
-        self._hearing = Hearing(left, patience)
+        self._left, self._hearing = left, Hearing(left, patience)
 
     async def plan(
         self,
@@ -57,13 +57,20 @@ class Rollouts:
         """Ask one target how it would get there, from what it was `before`, in the order that its
         memory and ports allow. Raises Unreachable or Unsupported, and Refused for what is in the
         way there."""
-        plan, facts = await self._asked(want, target, operation)
-        if not plan.started:
-            return plan
         deployer = self._deployer(target)
-        if isinstance(deployer, Foretelling):
-            plan = replace(plan, warnings=(*plan.warnings, *await deployer.foretell(want)))
-        need = await deployer.need(want)
+        needing = None
+        if _brings_up(want, before, target):  # what it takes is looked up while the host is asked
+            needing = asyncio.create_task(deployer.need(want), name=f"need on {target}")
+        try:
+            plan, facts = await self._asked(want, target, operation)
+            if not plan.started:
+                return plan
+            if isinstance(deployer, Foretelling):
+                plan = replace(plan, warnings=(*plan.warnings, *await deployer.foretell(want)))
+            need = await (needing or deployer.need(want))
+        finally:
+            if needing is not None:
+                await self._left.end(needing, self._patience)
         old = await deployer.need(before) if before and plan.stopped else None
         gives = _given_back(plan, before, old)
         clash = same_port(want, before)
@@ -105,7 +112,7 @@ class Rollouts:
             report_here = _at((len(course.done), course.count), report)
             report_here(Progress(str(step), replica=_name(step)))
             course.begins(step, plan.target)
-            await self._carry_out(plan, step, report_here)
+            await self._carry_out(plan, step, report_here, course)
             course.ends()
 
     async def _refuse_outgrown(self, rollout: Rollout) -> None:
@@ -179,7 +186,7 @@ class Rollouts:
             for step in plan.steps:
                 if step.kind is not StepKind.VERIFY:
                     report(Progress(f"put back: {step}", replica=_name(step)))
-                    await self._carry_out(plan, step, report)
+                    await self._carry_out(plan, step, report, course)
                     course.undone.append(step)
 
         silence = self._patience + max(goal.startup_budget, goal.drain_timeout)
@@ -198,10 +205,11 @@ class Rollouts:
         first = any(p.target == target and p.strategy is Strategy.RECREATE for p in rollout.plans)
         return stop_first(plan, "as on the way there", every=True) if first else plan
 
-    async def _carry_out(self, plan: Plan, step: Step, report: Report) -> None:
+    async def _carry_out(self, plan: Plan, step: Step, report: Report, course: Course) -> None:
         deployer = self._deployer(plan.target)
         if step.kind is StepKind.ADMIT and step.replica:
-            self._admit(step, plan.want, await deployer.observe(plan.want.name))
+            course.seen[plan.target] = seen = await deployer.observe(plan.want.name)
+            self._admit(step, plan.want, seen)
         elif step.kind is StepKind.DRAIN and step.replica:
             timeout = plan.want.drain_timeout
             await self._endpoints.drain(step.replica, timeout, target=plan.target)
@@ -223,6 +231,12 @@ class Rollouts:
 
 
 _ROOM = "stop something there, or choose another target"
+
+
+def _brings_up(want: ServiceSpec, before: ServiceSpec | None, target: str) -> bool:
+    """Whether more is wanted there than before, or something else."""
+    same = before is not None and before.revision == want.revision
+    return want.replicas_on(target) > (before.replicas_on(target) if before and same else 0)
 
 
 def _given_back(plan: Plan, before: ServiceSpec | None, old: Need | None) -> dict[ReplicaId, int]:

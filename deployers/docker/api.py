@@ -11,7 +11,7 @@ from typing import Any, Literal
 import docker
 from docker.utils import version_lt
 
-from deployers.docker.client import make, make_errand, make_shelf, memory_used
+from deployers.docker.client import make, make_errand, make_shelf, memory_used, stat
 from deployers.docker.container import Container
 from deployers.docker.line import Answer as Answer
 from deployers.docker.line import Gone as Gone
@@ -23,6 +23,9 @@ from domain.replicas import Gpu
 
 KEPT_UP: Any = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 """The restart policy of a replica that was ready once."""
+
+Listed = list[Mapping[str, Any]]
+"""Containers at a glance."""
 
 CONFLICT = 409
 """The status of a no that comes from what is there already."""
@@ -41,10 +44,14 @@ class Api:
         """What the engine says of itself and its host."""
         return await self._line.call(lambda client: client.info())
 
+    async def ping(self) -> None:
+        """Have it answer, if only that it is there."""
+        await self._line.call(lambda client: client.ping())
+
     async def containers(self, **labels: str) -> list[Mapping[str, Any]]:
         """Every container with these labels, whatever became of it, each looked at whole. ""
         stands for any value."""
-        return await self._whole(await self.listed(**labels))
+        return await self.whole(await self.listed(**labels))
 
     async def containers_by(
         self, label: str, values: Collection[str]
@@ -53,11 +60,11 @@ class Api:
         listed = await self.listed(**{label: ""})
         wanted = [each for each in listed if each["Labels"][label] in values]
         found: dict[str, list[Mapping[str, Any]]] = {value: [] for value in values}
-        for each in await self._whole(wanted):
+        for each in await self.whole(wanted):
             found[each["Config"]["Labels"][label]].append(each)
         return found
 
-    async def listed(self, **labels: str) -> list[Mapping[str, Any]]:
+    async def listed(self, **labels: str) -> Listed:
         """The same at a glance, in one call however many there are."""
         wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
         if not self._heeds_marks:
@@ -66,6 +73,13 @@ class Api:
         if others := candidates(marked, labels):
             found = [*found, *await self._list({"id": others})]
         return labelled(found, marked, labels)
+
+    async def whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Each of these looked at whole, but for those that are gone by now."""
+        there = list(listed)
+        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in there))
+        pairs = zip(looked, there, strict=True)
+        return [inspected(each, short) for each, short in pairs if each is not None]
 
     async def marks(self) -> list[Mark]:
         """Every mark there is, also of containers that are gone; none where they are not heeded."""
@@ -172,6 +186,10 @@ class Api:
         """Unpack a tar into a folder of a container. Raises Gone or Answer."""
         await self._line.call(lambda client: client.put_archive(name, folder, tar), settle=True)
 
+    async def stat(self, name: str, path: str) -> Mapping[str, Any]:
+        """What its file system says of a path. Raises Gone."""
+        return await self._line.call(lambda client: stat(client, name, path))
+
     async def get(self, name: str, path: str, most: int) -> tuple[Mapping[str, Any], bytes]:
         """(what its file system says of a path, the first bytes of a tar of it). Raises Gone."""
 
@@ -266,12 +284,6 @@ class Api:
     async def aclose(self) -> None:
         """Let go of the engine, then of the way to it."""
         await self._line.aclose()
-
-    async def _whole(self, listed: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        there = list(listed)
-        looked = await asyncio.gather(*(self._if_there(each["Id"]) for each in there))
-        pairs = zip(looked, there, strict=True)
-        return [inspected(each, short) for each, short in pairs if each is not None]
 
     async def _list(self, filters: Mapping[str, list[str]]) -> list[Mapping[str, Any]]:
         return await self._line.call(

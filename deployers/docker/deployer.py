@@ -10,7 +10,7 @@ from typing import ClassVar
 from deployers import steps
 from deployers.docker import container as labels
 from deployers.docker import facts, hardware, listing, ollama
-from deployers.docker.api import Api, Gone
+from deployers.docker.api import Api, Gone, Listed
 from deployers.docker.cards import CardMemory
 from deployers.docker.compose import adopted
 from deployers.docker.following import following
@@ -69,9 +69,7 @@ class DockerDeployer:
 
     async def inspect(self) -> TargetFacts:
         """Ask the engine. One that does not answer is a fact."""
-        told = await facts.ask(self._name, self._api)
-        if told.reachable:
-            self._starting.offered.note(told.no_cards)
+        told = await facts.ask(self._name, self._api, self._starting.offered)
         return replace(told, no_compose=self._starting.compose.missing())
 
     async def observe(self, service: str) -> Observed:
@@ -108,13 +106,15 @@ class DockerDeployer:
         return await self._starting.need(want)
 
     async def apply(self, plan: Plan, report: Report) -> None:
-        """Walk the plan's steps; each looks first whether it is done already."""
-        if news := plan.differs(await self._alive_now(plan.want.name)):
+        """Walk the plan's steps; each looks first whether it is done already, the first one at
+        what the plan was held against."""
+        listed = await self._listed(plan.want.name)
+        if news := plan.differs(self._alive_in(listed)):
             raise WorldChanged(f"{self._name} changed since this was planned: {news}", "plan again")
-        for step in plan.steps:
+        for number, step in enumerate(plan.steps):
             replica = str(step.replica) if step.replica else None
             report(Progress(str(step), replica, _PHASES.get(step.kind)))
-            await self._carry_out(step, plan, report)
+            await self._carry_out(step, plan, report, None if number else listed)
 
     async def logs(self, replica: ReplicaId, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         """What the container wrote, over all its runs."""
@@ -154,28 +154,35 @@ class DockerDeployer:
 
     async def aclose(self) -> None:
         """Let go of the engine; the containers go on serving."""
+        await self._starting.models.aclose()
         await self._api.aclose()
 
-    async def _carry_out(self, step: Step, plan: Plan, report: Report) -> None:
+    async def _carry_out(
+        self, step: Step, plan: Plan, report: Report, listed: Listed | None
+    ) -> None:
         match step:
             case Step(StepKind.PREFETCH):
                 await self._starting.prefetch(plan.want, str(step), report)
             case Step(StepKind.START, ReplicaId() as replica):
-                await self._start(replica, plan, step, report)
+                await self._start(replica, plan, step, report, listed)
             case Step(StepKind.WAIT_READY, ReplicaId() as replica):
                 await self._wait_ready(replica, plan, step, report)
             case Step(StepKind.STOP, ReplicaId() as replica):
                 await self._stop(replica, plan.operation, step, report)
             case Step(StepKind.VERIFY):
-                await self._verify(plan, report)
+                await self._verify(plan, report, listed)
             case Step(StepKind.FORGET):
                 for each in await self._observing.containers(plan.want.name):
                     await self._remove(each)
                 await self._starting.adoption.end_all(plan.want.name)
                 await self._taking_over.sweep(plan.want.name, ())
 
-    async def _start(self, replica: ReplicaId, plan: Plan, step: Step, report: Report) -> None:
-        there = {each.replica: each.id for each in await self._glimpses(plan.want.name)}
+    async def _start(
+        self, replica: ReplicaId, plan: Plan, step: Step, report: Report, listed: Listed | None
+    ) -> None:
+        if listed is None:
+            listed = await self._listed(plan.want.name)
+        there = {each.replica: each.id for each in _glimpses(listed)}
         lost = [each for each, container in there.items() if self._liveness.failure(container)]
         for each in lost:  # its card may be free again once it is gone
             if (dead := await self._find(each)) is not None:
@@ -227,8 +234,9 @@ class DockerDeployer:
             await self._end(found)
         report(Progress(str(step), str(replica), Phase.STOPPED, 1.0))
 
-    async def _verify(self, plan: Plan, report: Report) -> None:
-        found = {each.replica: each for each in await self._observing.containers(plan.want.name)}
+    async def _verify(self, plan: Plan, report: Report, listed: Listed | None) -> None:
+        there = await self._observing.containers(plan.want.name, listed)
+        found = {each.replica: each for each in there}
         for replica in sorted(plan.wanted):
             if replica not in found:
                 raise Refused(f"{replica} went away", hint="deploy again")
@@ -282,16 +290,19 @@ class DockerDeployer:
     def _alive(self, found: Seen) -> bool:
         return found.phase(ready=True).alive and self._liveness.failure(found.id) is None
 
-    async def _alive_now(self, service: str) -> Fingerprint:
+    def _alive_in(self, listed: Listed) -> Fingerprint:
         """Without a look at each: a step of a service of fifty replicas would take fifty."""
-        there = await self._glimpses(service)
+        there = _glimpses(listed)
         alive = (each for each in there if each.alive and not self._liveness.failure(each.id))
         return Fingerprint(frozenset(str(each.replica) for each in alive))
 
-    async def _glimpses(self, service: str) -> list[Glimpse]:
-        there = await self._api.listed(**{labels.SERVICE: service})
-        return [each for each in map(glimpse, there) if each is not None]
+    async def _listed(self, service: str) -> Listed:
+        return await self._api.listed(**{labels.SERVICE: service})
 
     async def _find(self, replica: ReplicaId) -> Seen | None:
         there = await self._api.containers(**{labels.REPLICA: str(replica)})
         return next((each for each in map(seen, there) if each is not None), None)
+
+
+def _glimpses(listed: Listed) -> list[Glimpse]:
+    return [each for each in map(glimpse, listed) if each is not None]

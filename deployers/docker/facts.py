@@ -8,6 +8,7 @@ from typing import Any
 
 from deployers.docker import hardware
 from deployers.docker.api import Api
+from deployers.docker.offered import Offered
 from deployers.docker.room import Room, measured
 from domain.errors import OpsError
 from domain.replicas import Gpu, TargetFacts
@@ -17,10 +18,11 @@ KIND = "docker"
 _UNKNOWN = Room()
 
 
-async def ask(name: str, api: Api) -> TargetFacts:
-    """The facts of one host. Never raises for one that does not answer."""
+async def ask(name: str, api: Api, offered: Offered) -> TargetFacts:
+    """The facts of one host; what is free there, as it is now. Never raises for one that does not
+    answer."""
     try:
-        info = await api.info()
+        info = await offered.said()
     except OpsError as error:
         return TargetFacts(name, KIND, reachable=False, note=error.summary, advice=error.hint)
     cards, room = await asyncio.gather(

@@ -8,7 +8,7 @@ from typing import Any
 
 from deployers.docker import container as labels
 from deployers.docker import failures
-from deployers.docker.api import Api, Gone
+from deployers.docker.api import Api, Gone, Listed
 from deployers.docker.liveness import Liveness
 from deployers.docker.looking import Seen, seen
 from deployers.docker.waiting import Readiness
@@ -38,9 +38,12 @@ class Observing:
         told = await asyncio.gather(*(self._observed(*each) for each in known.items()))
         return {each.service: each for each in told}
 
-    async def containers(self, service: str) -> list[Seen]:
-        """The replicas of a service, whatever became of them."""
-        return _replicas(await self._api.containers(**{labels.SERVICE: service}))
+    async def containers(self, service: str, listed: Listed | None = None) -> list[Seen]:
+        """The replicas of a service, whatever became of them; of those that were `listed` just now
+        if they were."""
+        if listed is None:
+            listed = await self._api.listed(**{labels.SERVICE: service})
+        return _replicas(await self._api.whole(listed))
 
     async def _observed(self, service: str, found: Sequence[Seen]) -> Observed:
         replicas = await asyncio.gather(*(self._replica(each) for each in found))

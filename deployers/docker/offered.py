@@ -1,29 +1,49 @@
-"""What an engine offers its containers, asked once a change and not at each of its steps."""
+"""What an engine says of itself, asked once a change and not at each of its steps."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from deployers.docker import hardware
 from deployers.docker.api import Api
 from domain.clock import Clock
 
 FRESH = 10.0
-"""Seconds for which what an engine said counts: it is its configuration, read as it starts."""
+"""Seconds for which whether it gives cards counts: it is its configuration, read as it starts."""
+
+JUST_NOW = 0.5
+"""Seconds for which all it said counts: a change is planned, and held against the world again right
+before it is made. To say it, an engine runs other programs (`runc --version`) and takes longer than
+over all else that is asked of it in between."""
 
 
 class Offered:
-    """Whether it gives cards. What a plan was made from is what its steps go by."""
+    """What it is and offers. What a plan was made from is what its steps go by."""
 
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api, self._clock = api, clock
-        self._noted: tuple[float, str | None] | None = None
+        self._noted: tuple[float, Mapping[str, Any]] | None = None
 
-    def note(self, trouble: str | None) -> None:
-        """What keeps it from giving any, as it has just said; None for nothing."""
-        self._noted = self._clock.monotonic(), trouble
+    async def said(self) -> Mapping[str, Any]:
+        """What `docker info` says; what it has just said, if it still answers. Raises
+        Unreachable."""
+        if (noted := self._within(JUST_NOW)) is not None:
+            await self._api.ping()
+            return noted
+        return await self._ask()
 
     async def trouble(self) -> str | None:
-        """The same, asked for unless it was said a moment ago. Raises Unreachable."""
-        if self._noted is None or self._clock.monotonic() - self._noted[0] >= FRESH:
-            self.note(hardware.trouble(await self._api.info()))
-        assert self._noted is not None
-        return self._noted[1]
+        """What keeps it from giving cards, asked for unless it was said a moment ago; None for
+        nothing. Raises Unreachable."""
+        noted = self._within(FRESH)
+        return hardware.trouble(await self._ask() if noted is None else noted)
+
+    def _within(self, seconds: float) -> Mapping[str, Any] | None:
+        at, noted = self._noted or (0.0, None)
+        return noted if self._clock.monotonic() - at < seconds else None
+
+    async def _ask(self) -> Mapping[str, Any]:
+        said = await self._api.info()
+        self._noted = self._clock.monotonic(), said
+        return said

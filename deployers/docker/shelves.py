@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import secrets
 import tarfile
@@ -10,13 +11,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from deployers.docker.api import Api, Gone
 from deployers.docker.looking import moment
 from deployers.docker.shelf import ROLE, Mount
 from domain.clock import Clock
+from domain.errors import OpsError
+
+log = structlog.get_logger()
 
 _SHELF = "shelf"
 _ABANDONED = timedelta(minutes=10)
+_WITHIN = 5.0
+"""Seconds that taking shelves away may take when everything is closed."""
 _HEADER = 2048
 """Bytes before the content, in a tar of a file whose name is long."""
 _FOLDER = 1 << 31
@@ -32,10 +40,9 @@ class Place:
     async def stat(self, path: str) -> Mapping[str, Any] | None:
         """What its file system says of a path; None for what is not there. Raises Answer."""
         try:
-            stat, _ = await self._api.get(self._container, path, 0)
+            return await self._api.stat(self._container, path)
         except Gone:
             return None
-        return stat
 
     async def followed(self, path: str) -> tuple[str, Mapping[str, Any] | None]:
         """(where a path leads, what its file system says of that): an engine tells the end of all
@@ -62,21 +69,38 @@ class Shelves:
 
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api, self.clock = api, clock
+        self._tidying: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def open(self, image: str, mounts: tuple[Mount, ...]) -> AsyncIterator[Place]:
-        """A way to what is mounted, through any image that is there. Raises Answer."""
-        await self._sweep()
+        """A way to what is mounted, through any image that is there. Raises Answer.
+
+        Nobody waits until it is taken away again.
+        """
         name = f"gantry-shelf-{secrets.token_hex(4)}"
         container = await self._api.create_shelf(name, image, mounts, {ROLE: _SHELF})
         try:
             yield Place(self._api, container)
         finally:
-            await self._api.remove(container)
+            task = asyncio.create_task(self._put_away(container), name=f"put away {name}")
+            self._tidying.add(task)
+            task.add_done_callback(self._tidying.discard)
+
+    async def aclose(self) -> None:
+        """Wait until all of them are taken away, but not for one that does not go."""
+        if self._tidying:
+            await asyncio.wait(self._tidying, timeout=_WITHIN)
 
     async def any_image(self) -> str | None:
         """Some image that is there; None on a host that has none yet."""
         return await self._api.any_image()
+
+    async def _put_away(self, container: str) -> None:
+        try:
+            await self._api.remove(container)
+            await self._sweep()
+        except OpsError as error:  # whoever opens the next one finds it
+            log.info("shelf left", container=container[:12], why=error.summary)
 
     async def _sweep(self) -> None:
         """Take away what bots left that were ended just then: shelves, and errands not begun."""

@@ -29,6 +29,10 @@ Raises Refused where it will not have it."""
 
 _AT_ONCE = 2
 
+_LOOK_EVERY = 0.1
+"""Seconds between two looks at a container that starts. The engine has better to do just then; the
+server in it is asked more often, and says by itself that it is ready."""
+
 
 class Readiness:
     """Which runs of which containers gave a token. What is not known here is asked again."""
@@ -90,7 +94,8 @@ class Waiting:
                 return None
             if greet is not None and await self._greeted(found, greet, step, report):
                 greet = None
-            if first := await self._readiness.ask(found):
+            look_again = 0.0 if greet else patience.spent + _LOOK_EVERY
+            if first := await self._first_token(found, patience, look_again):
                 if not found.taken_over:
                     await self._api.keep_up(found.id)
                 return first
@@ -104,6 +109,18 @@ class Waiting:
                 report(Progress(step, str(replica), at.phase, at.fraction, line))
             await self._clock.sleep(patience.pause)
         raise await self.died(found)
+
+    async def _first_token(
+        self, found: Seen, patience: Patience, until: float
+    ) -> FirstToken | None:
+        """Its first token, asked for at least once; None when it is time to look at it again.
+
+        One that ends meanwhile refuses, and one that begins anew is another run: what is got of it
+        counts for the one that was seen, which nobody takes for ready any more.
+        """
+        while (first := await self._readiness.ask(found)) is None and patience.spent < until:
+            await self._clock.sleep(patience.pause)
+        return first
 
     async def _greeted(self, found: Seen, greet: Greeting, step: str, report: Report) -> bool:
         def tell(fraction: float | None, text: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from deployers.docker.api import Answer, Gone
 from deployers.docker.diagnosis import refusal
@@ -37,6 +38,12 @@ _GLANCE, _LOOK = 1 << 20, 32 << 20
 """Bytes that hold nearly every header, and those that have the vocabulary first."""
 _NOTE = 1 << 12
 
+Stat = Mapping[str, Any]
+"""What a host's file system says of a path."""
+
+_SAME = ("name", "size", "mtime")
+"""What of it tells one file from another that was put in its place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -64,11 +71,13 @@ class Found:
 
 
 class Lately:
-    """What was seen a moment ago, so that one change opens one shelf, not four."""
+    """What was seen a moment ago, so that one change opens one shelf, not four; and headers, for
+    as long as their files are as they were."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._found: dict[Source, tuple[float, Found]] = {}
+        self._headers: dict[Source, tuple[Stat, Header]] = {}
 
     def note(self, found: Found | None) -> None:
         """It was there just now."""
@@ -79,6 +88,16 @@ class Lately:
         """What was seen; None for what was not, or too long ago."""
         at, found = self._found.get(source, (0.0, None))
         return found if found and self._clock.monotonic() - at < FRESH else None
+
+    async def header(
+        self, source: Source, stat: Stat, read: Callable[[], Awaitable[Header]]
+    ) -> Header:
+        """What was read of a file that was as large and as old then as it is now; else read now."""
+        was, header = self._headers.get(source, (None, Header()))
+        if was is None or any(was.get(what) != stat.get(what) for what in _SAME):
+            header = await read()
+            self._headers[source] = stat, header
+        return header
 
 
 class Models:
@@ -124,7 +143,7 @@ class Models:
         weights, mounts = self._shelf.find(source)
         try:
             async with self._shelves.open(image, mounts) as place:
-                found = await _look(place, source, weights.path)
+                found = await self._look(place, source, weights.path)
         except (Gone, Answer):
             return None
         self._lately.note(found)
@@ -174,8 +193,14 @@ class Models:
         missing = f"there is no {source.location} on that host"
         return Stocked(here=False, trouble=missing if source.scheme == "path" else "")
 
+    async def aclose(self) -> None:
+        """Leave nothing open there."""
+        await self._shelves.aclose()
+
     async def _somehow(self, source: Source) -> Found | None:
         """What is there, through whatever image is."""
+        if lately := self._lately.of(source):
+            return lately
         image = await self._shelves.any_image()
         return await self.find(source, image) if image else None
 
@@ -231,20 +256,19 @@ class Models:
             hint=f"look there with `docker events`; the container is {order.name}",
         )
 
+    async def _look(self, place: Place, source: Source, path: str) -> Found | None:
+        end, stat = await place.followed(path)
+        if stat is None:
+            return None
+        if is_folder(stat):
+            return Found(source, None)
+        known = await _known(place, path) if source.scheme == "hf" else None
+        header = await self._lately.header(source, stat, lambda: _header(place, end))
+        return Found(source, int(stat["size"]), _named(header, source), known)
+
     @property
     def _kept(self) -> Mount:
         return Mount("volume", self._shelf.volume, WEIGHTS)
-
-
-async def _look(place: Place, source: Source, path: str) -> Found | None:
-    end, stat = await place.followed(path)
-    if stat is None:
-        return None
-    if is_folder(stat):
-        return Found(source, None)
-    known = await _known(place, path) if source.scheme == "hf" else None
-    header = _named(await _header(place, end), source)
-    return Found(source, int(stat["size"]), header, known)
 
 
 def _named(header: Header, source: Source) -> Header:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from domain.decisions import Approval, Vote
-from domain.errors import Cancelled, Unsupported, WorldChanged
+from domain.errors import Cancelled, Unreachable, Unsupported, WorldChanged
 from domain.fit import Need
 from domain.plans import StepKind, Strategy
 from domain.replicas import ReplicaId, TargetFacts
@@ -276,6 +276,52 @@ async def test_what_was_approved_as_fitting_is_refused_once_the_memory_was_taken
     with pytest.raises(WorldChanged, match="the memory it needs was taken"):
         await task
     assert not await world.running()
+
+
+async def test_what_it_takes_is_found_out_while_its_host_is_asked(world, scant):
+    """Either may take its time: a look into a host's volume takes a container."""
+    needed, inspect = asyncio.Event(), scant.inspect
+
+    async def need(want):
+        needed.set()
+        return Need(scant.size, 0, 0, 0)
+
+    async def ask():
+        async with asyncio.timeout(5):
+            await needed.wait()
+        return await inspect()
+
+    scant.need, scant.inspect = need, ask
+    await change(world, ONE, "deploy")
+    assert len(await world.running()) == 1
+
+
+async def test_a_host_that_cannot_be_used_is_told_whatever_it_takes(world, scant):
+    """Nor is the look waited for that nobody needs any more."""
+
+    async def need(want):
+        await asyncio.Event().wait()
+
+    async def inspect():
+        return TargetFacts("a", "rehearsal", reachable=False, note="nobody listens")
+
+    scant.need, scant.inspect = need, inspect
+    async with asyncio.timeout(5):
+        with pytest.raises(Unreachable, match="a cannot be used: nobody listens"):
+            await change(world, ONE, "deploy")
+    assert not [each for each in asyncio.all_tasks() if each.get_name() == "need on a"]
+
+
+async def test_nothing_is_looked_up_for_what_is_only_taken_away(world, scant):
+    await change(world, ONE, "deploy")
+    asked = []
+
+    async def need(want):
+        asked.append(want)
+
+    scant.need = need
+    await change(world, ONE.scaled(0), "stop")
+    assert asked == []
 
 
 async def test_who_insists_on_rolling_reads_what_else_there_is(world, scant):

@@ -62,6 +62,22 @@ async def test_what_could_not_be_told_then_is_filled_in_later(world):
     assert dict(revision.resolved)["engine"] == "rehearsal"
 
 
+async def test_who_was_seen_as_it_was_admitted_is_not_asked_again(world):
+    class Asked:
+        async def observe(self, service):
+            return Observed(
+                "tiny", "a", world.clock.now(), (replica(world, 0, other, revision=ONE.revision),)
+            )
+
+    seen, other = (("sha256", "seen"),), (("sha256", "other"),)
+    ready = replica(world, 0, seen, revision=ONE.revision)
+    loading = replica(world, 0, seen, revision=ONE.revision, phase=Phase.LOADING)
+
+    for found, told in ((ready, seen), (loading, other)):
+        admitted = {"a": Observed("tiny", "a", world.clock.now(), (found,))}
+        assert await resolved({"a": Asked()}, ONE, admitted) == told
+
+
 async def test_a_target_that_does_not_answer_keeps_no_success_from_being_one(world):
     class Gone:
         async def observe(self, service):
