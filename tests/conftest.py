@@ -16,7 +16,8 @@ from bot.demo.homeserver import Homeserver
 from fleet.store.database import Store
 from tests import prometheus as prometheus_parts
 from tests.engines.engine import DockerEngine, missing
-from tests.engines.images import CACHE, IMAGES
+from tests.engines.images import IMAGES
+from tests.engines.releases import Release
 from tests.postgres import Cluster, opened, programs
 from tests.sqlite import Pattern
 from tests.sshd import PROGRAM, Sshd
@@ -25,6 +26,10 @@ from tests.vllm.server import Vllm, make_model
 # Times vary where others use the machine too.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+RELEASE = Release.asked(os.environ)
+"""The Docker engine of this run. Its command line is the one that everything else finds too."""
+os.environ["PATH"] = RELEASE.path
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +113,7 @@ def compose_plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     if shutil.which("docker") is None:
         _do_without("no Compose: there is no docker (Debian: apt install docker.io)")
-    fetched = CACHE / "docker-config" / "cli-plugins" / "docker-compose"
+    fetched = RELEASE.compose
     if not fetched.is_file():
         _do_without(f"no Compose: there is no {fetched}; .ci/compose fetches it")
     config = tmp_path_factory.mktemp("docker-config")

@@ -23,6 +23,7 @@ from docker.tls import TLSConfig
 from deployers.docker.ways.connection import Certificates
 from tests.engines.bridge import Bridge
 from tests.engines.certificates import Tls
+from tests.engines.releases import Release
 from tests.engines.remains import FOLDERS, alone, clear, processes_of, sweep
 
 WRONG_ADDRESS = "127.0.0.2"
@@ -58,8 +59,9 @@ class DockerEngine:
     block; call them from the main thread, since dockerd ends with the thread that started it.
     """
 
-    def __init__(self, folder: Path, bridge: Bridge, tls: Tls | None) -> None:
+    def __init__(self, folder: Path, bridge: Bridge, tls: Tls | None, release: Release) -> None:
         self.folder = folder
+        self.release = release
         self.tls = tls
         self.bridge = bridge
         self.port = free_port()
@@ -69,14 +71,16 @@ class DockerEngine:
 
     @classmethod
     @contextmanager
-    def started(cls, *, tls: bool) -> Iterator[DockerEngine]:
-        """Run one until the block ends; over TCP with or without TLS."""
+    def started(cls, *, tls: bool, release: Release | None = None) -> Iterator[DockerEngine]:
+        """Run one until the block ends; over TCP with or without TLS; of the release that tests
+        are to be run on, unless another is given."""
         with alone():
             sweep()
         folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
         try:
             with Bridge.made() as bridge:
-                engine = cls(folder, bridge, Tls.make(folder / "tls") if tls else None)
+                own = Tls.make(folder / "tls") if tls else None
+                engine = cls(folder, bridge, own, release or Release.asked(os.environ))
                 try:
                     engine.start()
                     yield engine
@@ -135,7 +139,7 @@ class DockerEngine:
             self._dockerd = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "dockerd", "--config-file", str(settings)],
                 cwd=self.folder,
-                env={"PATH": os.environ["PATH"], **_NO_REGISTRY},
+                env={"PATH": self.release.path, **_NO_REGISTRY},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -250,6 +254,7 @@ class DockerEngine:
             # Engines share the machine's tables, and each empties Docker's chains as it starts.
             **dict.fromkeys(("iptables", "ip6tables", "ip-masq", "ip-forward"), False),
             "shutdown-timeout": 5,
+            **self.release.settings,
             **self._tls_settings(),
         }
 
