@@ -11,7 +11,7 @@ from typing import Any, Literal
 import docker
 from docker.utils import version_lt
 
-from deployers.docker.client import make, make_errand, make_shelf, memory_used, stat
+from deployers.docker.client import about, make, make_errand, make_shelf, memory_used, stat
 from deployers.docker.container import Container
 from deployers.docker.line import Answer as Answer
 from deployers.docker.line import Gone as Gone
@@ -42,7 +42,7 @@ class Api:
 
     async def info(self) -> Mapping[str, Any]:
         """What the engine says of itself and its host."""
-        return await self._line.call(lambda client: client.info())
+        return await self._line.call(about)
 
     async def ping(self) -> None:
         """Have it answer, if only that it is there."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import docker
 import requests
 from docker.constants import DEFAULT_DOCKER_API_VERSION
-from docker.errors import APIError
+from docker.errors import APIError, create_api_error_from_http_exception
 from docker.tls import TLSConfig
 from docker.types import DeviceRequest, LogConfig, Mount
 from docker.utils import decode_json_header, version_lt
@@ -46,6 +46,18 @@ def connected(way: Way) -> docker.APIClient:
         )
     older = version_lt(newest, DEFAULT_DOCKER_API_VERSION)
     return _client(way, newest if older else DEFAULT_DOCKER_API_VERSION)
+
+
+def about(client: docker.APIClient) -> Mapping[str, Any]:
+    """What the engine says of itself and its host, in the newest version that it speaks: of one
+    that is older than what it is asked in, an engine keeps back what came later."""
+    answer = client.get(f"{client.base_url}/info", timeout=PATIENCE)
+    try:
+        answer.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
+    told: Mapping[str, Any] = answer.json()
+    return told
 
 
 def make(client: docker.APIClient, wanted: Container) -> str:
@@ -184,12 +196,11 @@ def _host_config(client: docker.APIClient, wanted: Container) -> dict[str, Any]:
     It is not to be started again by the engine, until it was ready once: a replica that dies while
     it starts is a failure, not a loop.
     """
-    cards = [DeviceRequest(count=wanted.gpus, capabilities=[["gpu"]])] if wanted.gpus else None
     address, port = wanted.publish
     config: dict[str, Any] = client.create_host_config(
         port_bindings={wanted.port: (address, port or None)},
         mounts=_bindings(wanted.mounts),
-        device_requests=cards,
+        device_requests=_cards(wanted),
         shm_size=wanted.shared_memory,
         nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
         mem_limit=wanted.memory,
@@ -209,6 +220,15 @@ def _errand_config(client: docker.APIClient, mounts: Iterable[shelf.Mount]) -> d
         security_opt=[*SECURITY],
     )
     return config
+
+
+def _cards(wanted: Container) -> list[DeviceRequest] | None:
+    """By name where the engine has them so: up to 28 it takes none by number without NVIDIA's hook
+    beside it, however many it found (tried with 28.5.2)."""
+    if wanted.devices:
+        names = [*wanted.devices]
+        return [DeviceRequest(driver="cdi", device_ids=names, capabilities=[["gpu"]])]
+    return [DeviceRequest(count=wanted.gpus, capabilities=[["gpu"]])] if wanted.gpus else None
 
 
 def _bindings(mounts: Iterable[shelf.Mount]) -> list[Mount]:

@@ -47,6 +47,8 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     gpus: int = 0
     """Cards it gets; -1 for all there are."""
+    devices: tuple[str, ...] = ()
+    """The same by name, where the engine hands them out so (CDI)."""
     shared_memory: int | None = None
     """Bytes of /dev/shm."""
     cpus: float | None = None

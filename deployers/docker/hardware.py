@@ -14,8 +14,10 @@ from domain.services import ServiceSpec
 
 _RUNTIME = "nvidia"
 _DEVICES = "nvidia.com/gpu"
+_EVERY_DEVICE = f"{_DEVICES}=all"
 _REFUSED = re.compile(
-    r"could not select device driver|unknown runtime specified nvidia|nvidia-container-cli|"
+    r"could not select device driver|unknown runtime specified nvidia|"
+    r"unknown or invalid runtime name: nvidia|nvidia-container-cli|"
     r"unresolvable CDI devices|no known GPU vendor",
     re.IGNORECASE,
 )
@@ -47,10 +49,34 @@ def trouble(info: Mapping[str, Any]) -> str | None:
     Looks at runtimes, and at devices found by the Container Device Interface (`docker info`, Engine
     API 1.41; devices from 1.50).
     """
-    devices = info.get("DiscoveredDevices") or ()
-    if any(str(each.get("ID", "")).startswith(_DEVICES) for each in devices):
+    if devices(info):
         return None
     return None if _RUNTIME in (info.get("Runtimes") or {}) else NO_RUNTIME
+
+
+def devices(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cards that an engine hands out by the Container Device Interface, by their names."""
+    told = (str(each.get("ID", "")) for each in info.get("DiscoveredDevices") or ())
+    return tuple(name for name in told if name.startswith(f"{_DEVICES}="))
+
+
+def by_name(count: int, offered: tuple[str, ...]) -> tuple[str, ...]:
+    """So many cards (-1: all) as they are asked for where an engine offers these; none where it
+    offers none by name, and they are asked for by their number alone.
+
+    A card may have several names: its number, its UUID. The first of them by number are taken, as
+    Docker does by itself (moby, countToDevices). Those beyond what is offered are named all the
+    same, and refused by the engine.
+    """
+    if not count or not offered:
+        return ()
+    if count < 0 and _EVERY_DEVICE in offered:
+        return (_EVERY_DEVICE,)
+    single = [name for name in offered if name != _EVERY_DEVICE]
+    numbers = sorted(int(n) for n in (name.partition("=")[2] for name in single) if n.isdigit())
+    known = [f"{_DEVICES}={number}" for number in numbers] or sorted(single)
+    missing = (f"{_DEVICES}={number}" for number in range(len(known), count))
+    return tuple(known) if count < 0 else (*known[:count], *missing)
 
 
 def at_risk(info: Mapping[str, Any]) -> str | None:

@@ -36,8 +36,15 @@ class Offered:
     async def trouble(self) -> str | None:
         """What keeps it from giving cards, asked for unless it was said a moment ago; None for
         nothing. Raises Unreachable."""
+        return hardware.trouble(await self._lately())
+
+    async def named(self, count: int) -> tuple[str, ...]:
+        """So many cards by their names; none where it has no names for them. Raises Unreachable."""
+        return hardware.by_name(count, hardware.devices(await self._lately()))
+
+    async def _lately(self) -> Mapping[str, Any]:
         noted = self._within(FRESH)
-        return hardware.trouble(await self._ask() if noted is None else noted)
+        return await self._ask() if noted is None else noted
 
     def _within(self, seconds: float) -> Mapping[str, Any] | None:
         at, noted = self._noted or (0.0, None)

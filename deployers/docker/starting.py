@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployers.docker import hardware
 from deployers.docker.api import CONFLICT, Answer, Api
@@ -152,6 +152,8 @@ class Starting:
             context=found.header.context if found else None,
             secrets=self.models.environment(want.source),
         )
+        if wanted.gpus:
+            wanted = replace(wanted, devices=await self.offered.named(wanted.gpus))
         try:
             await self._bring_up(wanted, composed=self.compose.asked(want))
         except Answer as answer:

@@ -173,9 +173,7 @@ async def test_a_card_is_taken_where_there_is_one_and_that_is_said(gpu_stage):
 @pytest.mark.docker
 @pytest.mark.engine
 class TestWithCards:
-    @pytest.mark.parametrize("cdi", [False, True])
-    async def test_all_cards_are_asked_for_by_auto_and_so_many_by_number(self, host, cdi):
-        host.proxy.cdi = cdi
+    async def test_all_cards_are_asked_for_by_auto_and_so_many_by_number(self, host):
         deployer, stage = host.open(), host.stage
         seen = await bring(deployer, stage.good())
         (request,) = host.proxy.asked[str(seen.replicas[0].id)]
@@ -183,6 +181,14 @@ class TestWithCards:
         seen = await bring(deployer, stage.spec(gpu=1))
         (request,) = host.proxy.asked[str(seen.replicas[0].id)]
         assert request["Count"] == 1
+
+    async def test_cards_that_an_engine_has_by_name_are_asked_for_by_it(self, host):
+        host.proxy.cdi = True
+        deployer, stage = host.open(), host.stage
+        seen = await bring(deployer, stage.good())
+        assert hardware(seen) == ["graphics card"]
+        (request,) = host.proxy.asked[str(seen.replicas[0].id)]
+        assert (request["Driver"], request["DeviceIDs"]) == ("cdi", ["nvidia.com/gpu=0"])
 
     @pytest.mark.parametrize("refusal", list(Refusal))
     async def test_auto_falls_back_to_the_processor_and_says_why(self, host, refusal):

@@ -8,8 +8,9 @@ closed behind the answer) and for:
 - `POST /containers/create`, from which `DeviceRequests` are taken out, and noted;
 - what a refusal says, if one is played (see `Refusal`).
 
-The answers it plays are those of Docker Engine 20.10 without NVIDIA's toolkit; see moby,
-daemon/nvidia_linux.go and daemon/devices.go.
+The answers it plays are those of Docker Engine 20.10 without NVIDIA's toolkit (moby,
+daemon/nvidia_linux.go and daemon/devices.go); as to CDI, what 28.5.2 was seen to do, which is also
+tried with devices of its own in tests/deployers/test_newer_engine.py.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 _HEAD = b"\r\n\r\n"
-_INFO = re.compile(r"(/v[\d.]+)?/info")
+_INFO = re.compile(r"(?:/v1\.(\d+))?/info")
 _CREATE = re.compile(r"(/v[\d.]+)?/containers/create")
 _START = re.compile(r"(?:/v[\d.]+)?/containers/([^/]+)/start")
+_TELLS_DEVICES = 50
+"""Who asks in an older version of the API (1.50) is told of none, and who asks in none is."""
 
 
 class Refusal(StrEnum):
@@ -39,7 +42,8 @@ class Refusal(StrEnum):
     AT_CREATE = "Unknown runtime specified nvidia"
     """400."""
     AT_START = 'could not select device driver "" with capabilities: [[gpu]]'
-    """500, and the container is left in `created`."""
+    """500, and the container is left in `created`. So a request by number is answered where
+    cards are offered by CDI alone."""
 
 
 class GpuProxy:
@@ -101,8 +105,8 @@ class GpuProxy:
         head, rest = received
         method, target, _ = head.partition(b"\r\n")[0].decode().split(" ", 2)
         path = urlsplit(target).path
-        if method == "GET" and _INFO.fullmatch(path):
-            client.sendall(_answer(200, self._info(target)))
+        if method == "GET" and (asked := _INFO.fullmatch(path)):
+            client.sendall(_answer(200, self._info(target, asked[1])))
         elif method == "POST" and _CREATE.fullmatch(path):
             client.sendall(self._create(target, _body(client, head, rest)))
         elif method == "POST" and (found := _START.fullmatch(path)) and self._refuses(found[1]):
@@ -110,12 +114,12 @@ class GpuProxy:
         else:
             self._pass(client, head, rest)
 
-    def _info(self, target: str) -> Any:
+    def _info(self, target: str, version: str | None) -> Any:
         _, told = self._ask("GET", target)
         told["CgroupDriver"] = self.cgroups
-        if self.cdi:
+        if self.cdi and (version is None or int(version) >= _TELLS_DEVICES):
             told["DiscoveredDevices"] = [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]
-        else:
+        elif not self.cdi:
             told["Runtimes"]["nvidia"] = {"path": "nvidia-container-runtime"}
         return told
 
@@ -128,7 +132,10 @@ class GpuProxy:
         self._refused.discard(name)
         if cards:
             self.asked[name] = cards
-        if cards and self.refusal is Refusal.AT_START and status == http.client.CREATED:
+        refused = self.refusal is Refusal.AT_START
+        if self.cdi and cards:
+            refused = refused or any(each["Driver"] != "cdi" for each in cards)
+        if cards and refused and status == http.client.CREATED:
             self._refused |= {name, told["Id"]}
         return _answer(status, told)
 

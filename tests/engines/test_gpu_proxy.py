@@ -33,9 +33,11 @@ def client(docker_engine: DockerEngine, proxy: GpuProxy) -> Iterator[docker.Dock
 def test_it_has_a_runtime_or_devices(client, proxy):
     assert "nvidia" in client.info()["Runtimes"]
     proxy.cdi = True
-    told = client.info()
+    told = client.api.get(f"{client.api.base_url}/info").json()
     assert "nvidia" not in told["Runtimes"]
     assert told["DiscoveredDevices"][0]["ID"] == "nvidia.com/gpu=0"
+    older = client.api.get(f"{client.api.base_url}/v1.41/info").json()
+    assert not older.get("DiscoveredDevices")
 
 
 def test_what_asks_for_cards_runs_and_what_it_asked_is_noted(client, proxy):

@@ -86,7 +86,7 @@ def _service(wanted: Container) -> dict[str, Any]:
             "driver": "json-file",
             "options": {name: text(value) for name, value in LOG.items()},
         },
-        "deploy": _cards(wanted.gpus),
+        "deploy": _cards(wanted),
     }
     return {key: value for key, value in made.items() if value}
 
@@ -111,11 +111,13 @@ def _mount(mount: Mount) -> dict[str, Any]:
     return made
 
 
-def _cards(count: int) -> dict[str, Any] | None:
-    if not count:
+def _cards(wanted: Container) -> dict[str, Any] | None:
+    device: dict[str, Any] = {"count": "all" if wanted.gpus < 0 else wanted.gpus}
+    if wanted.devices:
+        device = {"driver": "cdi", "device_ids": [text(name) for name in wanted.devices]}
+    elif not wanted.gpus:
         return None
-    device = {"count": "all" if count < 0 else count, "capabilities": ["gpu"]}
-    return {"resources": {"reservations": {"devices": [device]}}}
+    return {"resources": {"reservations": {"devices": [{**device, "capabilities": ["gpu"]}]}}}
 
 
 def text(value: str) -> str:

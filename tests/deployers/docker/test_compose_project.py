@@ -132,6 +132,17 @@ def test_so_many_cards_are_asked_for_as_were_wanted():
     assert device == {"count": 2, "capabilities": ["gpu"]}
 
 
+def test_cards_with_names_are_asked_for_by_them():
+    made = project(replace(PLAIN, gpus=-1, devices=("nvidia.com/gpu=all",)))
+
+    [device] = made["services"]["tiny"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {
+        "driver": "cdi",
+        "device_ids": ["nvidia.com/gpu=all"],
+        "capabilities": ["gpu"],
+    }
+
+
 def test_what_is_written_is_read_back_as_it_was_meant():
     assert yaml.safe_load(rendered(FULL)) == project(FULL)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deployers.docker import hardware
 from deployers.docker.offered import FRESH, JUST_NOW, Offered
 from domain.errors import Unreachable
 from tests.fleet.world import Time
@@ -79,3 +80,30 @@ async def test_one_that_went_away_meanwhile_is_not_taken_for_reachable():
 
     with pytest.raises(Unreachable):
         await offered.said()
+
+
+BOTH = ("nvidia.com/gpu=GPU-9a", "nvidia.com/gpu=1", "nvidia.com/gpu=0", "nvidia.com/gpu=GPU-1d")
+EVERY = "nvidia.com/gpu=all"
+
+
+@pytest.mark.parametrize(
+    ("count", "offered", "asked"),
+    [
+        (-1, (*BOTH, EVERY), (EVERY,)),
+        (-1, BOTH, ("nvidia.com/gpu=0", "nvidia.com/gpu=1")),
+        (1, (*BOTH, EVERY), ("nvidia.com/gpu=0",)),
+        (2, ("nvidia.com/gpu=10", "nvidia.com/gpu=9"), ("nvidia.com/gpu=9", "nvidia.com/gpu=10")),
+        (1, ("nvidia.com/gpu=GPU-9a", EVERY), ("nvidia.com/gpu=GPU-9a",)),
+        (2, ("nvidia.com/gpu=0", EVERY), ("nvidia.com/gpu=0", "nvidia.com/gpu=1")),
+        (2, (), ()),
+        (0, (EVERY,), ()),
+    ],
+)
+def test_cards_are_asked_for_by_the_names_that_are_offered(count, offered, asked):
+    assert hardware.by_name(count, offered) == asked
+
+
+def test_devices_of_others_are_no_cards():
+    info = {"DiscoveredDevices": [{"ID": "nvidia.com/gpu=0"}, {"ID": "nvidia.com/gpu-x=0"}, {}]}
+    assert hardware.devices(info) == ("nvidia.com/gpu=0",)
+    assert hardware.devices({"DiscoveredDevices": None}) == ()
