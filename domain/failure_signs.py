@@ -217,6 +217,12 @@ SIGNS: tuple[Sign, ...] = (
         r"listen tcp[46]? \S*?:(?P<third>\d+): bind: address already in use",
         "port {port}{other}{third} is taken",
     ),
+    sign(
+        "port-taken",
+        r"failed to bind host port (?:for )?(?:\[[^]]*\]|[\d.]+):(?P<port>\d+).*"
+        r"address already in use",
+        "port {port} is taken",
+    ),
     sign("port-taken", r"address already in use|EADDRINUSE"),
     sign(
         "out-of-memory",
@@ -239,6 +245,19 @@ SIGNS: tuple[Sign, ...] = (
         r"unknown runtime specified nvidia|unknown or invalid runtime name: nvidia",
         "Docker there cannot hand out graphics cards",
         "install the NVIDIA container toolkit on the target, or deploy it with `--gpu none`",
+    ),
+    sign(
+        "no-gpu",
+        r"unresolvable CDI devices (?P<names>\S+)",
+        "its Docker engine knows no graphics card {names}",
+        "ask for fewer, or have `nvidia-ctk cdi generate` list anew on the target which there are",
+    ),
+    sign(
+        "no-gpu",
+        r"failed to discover GPU vendor from CDI",
+        "Docker there cannot hand out graphics cards: it found none by CDI",
+        "have the NVIDIA container toolkit list them on the target (`nvidia-ctk cdi generate`), or "
+        "deploy it with `--gpu none`",
     ),
     sign(
         "no-gpu",

@@ -11,7 +11,15 @@ from typing import Any, Literal
 import docker
 from docker.utils import version_lt
 
-from deployers.docker.client import about, make, make_errand, make_shelf, memory_used, stat
+from deployers.docker.client import (
+    about,
+    failure,
+    make,
+    make_errand,
+    make_shelf,
+    memory_used,
+    stat,
+)
 from deployers.docker.container import Container
 from deployers.docker.line import Answer as Answer
 from deployers.docker.line import Gone as Gone
@@ -124,8 +132,8 @@ class Api:
             return iter(client.pull(name, stream=True, decode=True, auth_config=dict(login)))
 
         async for news in self._line.stream(begin):
-            if "error" in news:
-                raise Answer(500, str(news["error"]))
+            if why := failure(news):
+                raise Answer(500, why)
             yield news
 
     async def create(self, wanted: Container) -> str:

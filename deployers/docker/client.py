@@ -178,6 +178,15 @@ def _no_engine(error: APIError | None = None) -> TargetError:
     )
 
 
+def failure(news: Mapping[str, Any]) -> str | None:
+    """What went wrong, by a line of what an engine tells while it pulls; None for nothing.
+
+    `error` is what engines have said for ever, and is to go (Engine API 1.48); `errorDetail` stays.
+    """
+    detail = news.get("errorDetail") or {}
+    return str(detail.get("message") or news.get("error") or "") or None
+
+
 def _client(way: Way, version: str) -> docker.APIClient:
     tls: TLSConfig | bool = False
     if way.certificates:

@@ -74,13 +74,13 @@ class Images:
             there = await self._there(name)
         if there is None:
             raise Refused(f"{name} was fetched and is not there", hint="look with `docker images`")
-        return resolved(there)
+        return resolved(name, there)
 
     async def known(self, name: str) -> str | None:
         """What an image that is there already is for certain; None for one that is not. Raises
         Refused for what can be no image's name."""
         there = await self._there(name)
-        return resolved(there) if there else None
+        return resolved(name, there) if there else None
 
     async def _there(self, name: str) -> Mapping[str, Any] | None:
         try:
@@ -106,10 +106,28 @@ class Images:
             raise refusal(f"{name} cannot be pulled", str(answer)) from answer
 
 
-def resolved(image: Mapping[str, Any]) -> str:
-    """An image of `GET /images/NAME/json` by its digest; by its id if it was made there."""
-    digests = image.get("RepoDigests") or [image["Id"]]
-    return str(digests[0])
+def resolved(name: str, image: Mapping[str, Any]) -> str:
+    """An image of `GET /images/NAME/json` by its digest, or by its id if it has none under that
+    name.
+
+    An image may have several names, which the engine tells in the order of the alphabet: to call it
+    by another would have it go away with that one. Where containerd keeps the images, those that
+    were made there have a digest too.
+    """
+    named = f"{repository(name)}@"
+    digests = (str(each) for each in image.get("RepoDigests") or ())
+    return next((each for each in digests if each.startswith(named)), str(image["Id"]))
+
+
+def repository(name: str) -> str:
+    """A reference without tag and digest, in the short writing in which engines tell of it:
+    `docker.io/library/nginx:1` is `nginx`."""
+    whole = name.partition("@")[0]
+    folder, slash, last = whole.rpartition("/")
+    path = f"{folder}{slash}{last.partition(':')[0]}"
+    for host in ("docker.io/", "index.docker.io/"):
+        path = path.removeprefix(host)
+    return path.removeprefix("library/")
 
 
 def registry(name: str) -> str:

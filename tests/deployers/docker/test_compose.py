@@ -94,7 +94,9 @@ def telling(container: dict[str, Any]) -> dict[str, Any]:
     config["Env"] = sorted(config["Env"])
     ours = {k: v for k, v in config["Labels"].items() if k.startswith("gantry.")}
     config["Labels"] = {k: v for k, v in ours.items() if k not in (REPLICA, "gantry.revision")}
-    mounts = sorted(container["Mounts"], key=lambda mount: str(mount["Destination"]))
+    # Compose tells volumes in the short writing since 2.40, and they get another mode by that.
+    mounts = [{k: v for k, v in each.items() if k != "Mode"} for each in container["Mounts"]]
+    mounts.sort(key=lambda mount: str(mount["Destination"]))
     for noise in ("Hostname", "Image", "AttachStdout", "AttachStderr"):
         config.pop(noise, None)
     for noise in ("Binds", "ContainerIDFile", "NetworkMode", "Mounts"):

@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from deployers.docker.api import Api
-from deployers.docker.images import Images, registry, tagged
+from deployers.docker.client import failure
+from deployers.docker.images import Images, registry, repository, resolved, tagged
 from deployers.docker.opening import login
 from deployers.docker.ways.connections import connection
 from domain.errors import Refused
@@ -23,6 +24,7 @@ from tests.engines.engine import DockerEngine
 from tests.engines.registry import PROGRAM, Registry
 
 BYTES = 12 << 20
+DENIED = "the registry does not let the target have the image"
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +98,34 @@ async def test_who_is_not_let_in_reads_what_to_do_and_no_password(
     with pytest.raises(Refused) as caught:
         await images[who].fetch(pushed, lambda *_: None)
 
-    assert caught.value.summary.startswith(f"{pushed} cannot be pulled: ")
+    assert caught.value.summary == f"{pushed} cannot be pulled: {DENIED}"
     assert "`registries`" in caught.value.hint
     assert "hunter2" not in f"{caught.value.summary} {caught.value.hint}"
+
+
+async def test_an_image_of_several_names_is_known_by_the_one_it_was_asked_for_by(
+    pushed: str, hub: Registry, images: dict[str, Images], docker_engine: DockerEngine
+):
+    """Another may be taken away, and the image would not be there any more by that."""
+    await images["let in"].fetch(pushed, lambda *_: None)
+    name, others = f"{hub.host}/team/blob", [f"{hub.host}/aaa/blob", f"{hub.host}/zzz/blob"]
+    client = docker_engine.client()
+    try:
+        for other in others:
+            client.images.get(pushed).tag(other, "1")
+            client.api.push(other, tag="1", auth_config=hub.login)
+
+        known = [await images["nobody"].known(f"{each}:1") for each in (name, *others)]
+
+        assert [each.partition("@")[0] for each in known if each] == [name, *others]
+        client.images.get(pushed).tag("alias", "1")
+        alias = await images["nobody"].known("alias:1")
+        assert alias
+        assert alias.startswith(("alias@sha256:", "sha256:"))
+    finally:
+        for each in (*others, "alias"):
+            client.images.remove(f"{each}:1")
+        client.close()
 
 
 async def test_an_image_that_is_not_there_is_said(hub: Registry, images: dict[str, Images]):
@@ -136,3 +163,33 @@ async def test_a_registry_that_is_nowhere_is_told_with_what_keeps_one_from_it(
 )
 def test_a_name_says_its_registry_and_never_means_every_tag(name: str, host: str, whole: str):
     assert (registry(name), tagged(name)) == (host, whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("busybox", "busybox"),
+        ("docker.io/library/busybox:1", "busybox"),
+        ("docker.io/vllm/vllm-openai:v0.11.0", "vllm/vllm-openai"),
+        ("ghcr.io/ggml-org/llama.cpp:server", "ghcr.io/ggml-org/llama.cpp"),
+        ("10.0.0.5:5000/x", "10.0.0.5:5000/x"),
+        ("10.0.0.5:5000/x:1@sha256:0123", "10.0.0.5:5000/x"),
+    ],
+)
+def test_an_image_is_found_among_its_digests_in_either_writing(name: str, short: str):
+    assert repository(name) == short
+    image = {"Id": "sha256:id", "RepoDigests": ["a@sha256:1", f"{short}@sha256:2"]}
+    assert resolved(name, image) == f"{short}@sha256:2"
+
+
+def test_an_image_without_a_digest_under_its_name_is_known_by_its_id():
+    assert resolved("mine:1", {"Id": "sha256:id", "RepoDigests": ["a@sha256:1"]}) == "sha256:id"
+    assert resolved("mine:1", {"Id": "sha256:id", "RepoDigests": None}) == "sha256:id"
+
+
+def test_a_pull_that_breaks_off_is_told_by_old_engines_and_new():
+    """Newer ones are to leave `error` out (Engine API 1.48)."""
+    detail = {"errorDetail": {"message": "no space left on device"}}
+    assert failure(detail) == failure({"error": "no space left on device"})
+    assert failure({"error": "x", **detail}) == "no space left on device"
+    assert failure({"status": "Downloading", "errorDetail": None}) is None
