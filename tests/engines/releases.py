@@ -19,6 +19,8 @@ class Release:
     """Where they lie, as `.ci/engine` fetches them; None for those of the PATH."""
     containerd_images: bool = False
     """Whether containerd keeps the images, as is Docker's own choice since 29."""
+    devices: Path | None = None
+    """A folder with what it is to know of devices (CDI); 28.2 and newer look there."""
 
     @classmethod
     def asked(cls, environment: Mapping[str, str]) -> Release:
@@ -46,4 +48,9 @@ class Release:
     @property
     def settings(self) -> dict[str, Any]:
         """What the daemon's configuration file says of it."""
-        return {"features": {"containerd-snapshotter": True}} if self.containerd_images else {}
+        made: dict[str, Any] = {}
+        if self.containerd_images:
+            made["features"] = {"containerd-snapshotter": True}
+        if self.devices:
+            made["cdi-spec-dirs"] = [str(self.devices)]
+        return made
