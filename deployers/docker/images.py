@@ -108,15 +108,16 @@ class Images:
 
 def resolved(name: str, image: Mapping[str, Any]) -> str:
     """An image of `GET /images/NAME/json` by its digest, or by its id if it has none under that
-    name.
+    name. To one that is asked for by its id any name will do.
 
     An image may have several names, which the engine tells in the order of the alphabet: to call it
     by another would have it go away with that one. Where containerd keeps the images, those that
     were made there have a digest too.
     """
-    named = f"{repository(name)}@"
+    whole = str(image["Id"])
+    named = "" if name == whole else f"{repository(name)}@"
     digests = (str(each) for each in image.get("RepoDigests") or ())
-    return next((each for each in digests if each.startswith(named)), str(image["Id"]))
+    return next((each for each in digests if each.startswith(named)), whole)
 
 
 def repository(name: str) -> str:

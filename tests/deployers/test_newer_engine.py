@@ -140,6 +140,17 @@ async def test_it_is_newer_and_keeps_its_images_in_containerd(newer: DockerEngin
     assert int(info["ServerVersion"].partition(".")[0]) >= 28
 
 
+async def test_an_engine_that_takes_no_version_as_old_as_ours_is_said_to_be_too_new(
+    newer: DockerEngine, tmp_path: Path
+):
+    """As engines are to come: each takes fewer old versions (29 none before 1.44)."""
+    with DockerEngine.started(tls=False, release=Release(NEWER, oldest_api=newer.api)) as strict:
+        stage = Stage("docker", tmp_path, {"host": strict.unix}, strict)
+        facts = await stage.open().inspect()
+        await stage.close()
+    assert (facts.reachable, f"wants API {newer.api}" in facts.note) == (False, True), facts.note
+
+
 @pytest.mark.parametrize("composed", [False, True], ids=["plain", "composed"])
 async def test_a_service_is_updated_and_taken_back_and_a_broken_one_changes_nothing(
     newer: DockerEngine, stage: Stage, composed: bool

@@ -139,7 +139,7 @@ class DockerEngine:
             self._dockerd = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "dockerd", "--config-file", str(settings)],
                 cwd=self.folder,
-                env={"PATH": self.release.path, **_NO_REGISTRY},
+                env={**self.release.environment, **_NO_REGISTRY},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -21,6 +21,8 @@ class Release:
     """Whether containerd keeps the images, as is Docker's own choice since 29."""
     devices: Path | None = None
     """A folder with what it is to know of devices (CDI); 28.2 and newer look there."""
+    oldest_api: str = ""
+    """The oldest version of its API that it is to take, if that is not its own choice."""
 
     @classmethod
     def asked(cls, environment: Mapping[str, str]) -> Release:
@@ -38,6 +40,12 @@ class Release:
         """The PATH that finds them."""
         own = os.environ["PATH"]
         return own if self.folder is None else f"{self.folder}:{own}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is started with."""
+        oldest = {"DOCKER_MIN_API_VERSION": self.oldest_api} if self.oldest_api else {}
+        return {"PATH": self.path, **oldest}
 
     @property
     def compose(self) -> Path:

@@ -187,6 +187,12 @@ def test_an_image_without_a_digest_under_its_name_is_known_by_its_id():
     assert resolved("mine:1", {"Id": "sha256:id", "RepoDigests": None}) == "sha256:id"
 
 
+def test_an_image_that_is_asked_for_by_its_id_is_known_by_any_digest():
+    image = {"Id": "sha256:id", "RepoDigests": ["a@sha256:1", "b@sha256:2"]}
+    assert resolved("sha256:id", image) == "a@sha256:1"
+    assert resolved("sha256:id", {"Id": "sha256:id", "RepoDigests": []}) == "sha256:id"
+
+
 def test_a_pull_that_breaks_off_is_told_by_old_engines_and_new():
     """Newer ones are to leave `error` out (Engine API 1.48)."""
     detail = {"errorDetail": {"message": "no space left on device"}}
