@@ -13,8 +13,9 @@ from domain.replicas import TargetFacts
 from domain.services import ServiceSpec
 
 _RUNTIME = "nvidia"
-_DEVICES = "nvidia.com/gpu"
-_EVERY_DEVICE = f"{_DEVICES}=all"
+CARD = "nvidia.com/gpu"
+"""What a card is called by the Container Device Interface, before `=` and which it is."""
+_EVERY_DEVICE = f"{CARD}=all"
 _REFUSED = re.compile(
     r"could not select device driver|unknown runtime specified nvidia|"
     r"unknown or invalid runtime name: nvidia|nvidia-container-cli|"
@@ -57,7 +58,7 @@ def trouble(info: Mapping[str, Any]) -> str | None:
 def devices(info: Mapping[str, Any]) -> tuple[str, ...]:
     """The cards that an engine hands out by the Container Device Interface, by their names."""
     told = (str(each.get("ID", "")) for each in info.get("DiscoveredDevices") or ())
-    return tuple(name for name in told if name.startswith(f"{_DEVICES}="))
+    return tuple(name for name in told if name.startswith(f"{CARD}="))
 
 
 def by_name(count: int, offered: tuple[str, ...]) -> tuple[str, ...]:
@@ -74,8 +75,8 @@ def by_name(count: int, offered: tuple[str, ...]) -> tuple[str, ...]:
         return (_EVERY_DEVICE,)
     single = [name for name in offered if name != _EVERY_DEVICE]
     numbers = sorted(int(n) for n in (name.partition("=")[2] for name in single) if n.isdigit())
-    known = [f"{_DEVICES}={number}" for number in numbers] or sorted(single)
-    missing = (f"{_DEVICES}={number}" for number in range(len(known), count))
+    known = [f"{CARD}={number}" for number in numbers] or sorted(single)
+    missing = (f"{CARD}={number}" for number in range(len(known), count))
     return tuple(known) if count < 0 else (*known[:count], *missing)
 
 
@@ -86,7 +87,7 @@ def at_risk(info: Mapping[str, Any]) -> str | None:
     as it reloads its units (NVIDIA container toolkit, troubleshooting: "Containers losing access to
     GPUs").
     """
-    if trouble(info) or info.get("CgroupDriver") != "systemd" or info.get("DiscoveredDevices"):
+    if trouble(info) or info.get("CgroupDriver") != "systemd" or devices(info):
         return None
     return RELOAD
 

@@ -24,7 +24,7 @@ from deployers.docker.container import (
     REVISION,
     SERVICE,
 )
-from deployers.docker.hardware import Choice
+from deployers.docker.hardware import CARD, Choice
 from deployers.engines.preset import Hardware
 from domain import made_of
 from domain.errors import Refused, Unsupported
@@ -207,4 +207,6 @@ def _has_cards(service: Mapping[str, Any]) -> bool:
     resources = (service.get("deploy") or {}).get("resources") or {}
     devices = (resources.get("reservations") or {}).get("devices") or ()
     asked = any("gpu" in (each.get("capabilities") or ()) for each in devices)
+    named = (str(each.get("source", "")) for each in service.get("devices") or ())
+    asked = asked or any(name.startswith(f"{CARD}=") for name in named)
     return asked or bool(service.get("gpus")) or service.get("runtime") == _NVIDIA

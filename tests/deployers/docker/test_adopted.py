@@ -97,11 +97,17 @@ def test_what_cannot_serve_is_refused(services, settings, why):
     [
         {"runtime": "nvidia"},
         {"gpus": [{"count": -1}]},
+        {"devices": [{"source": "/dev/null"}, {"source": "nvidia.com/gpu=all"}]},
         {"deploy": {"resources": {"reservations": {"devices": [{"capabilities": ["gpu"]}]}}}},
     ],
 )
 def test_cards_are_seen_however_they_are_asked_for(more):
     assert read(told(server=SERVER | more), {}).hardware == "cuda"
+
+
+def test_other_devices_are_no_cards():
+    more = {"devices": [{"source": "/dev/null", "target": "/dev/x", "permissions": "rwm"}]}
+    assert read(told(server=SERVER | more), {}).hardware == "cpu"
 
 
 def test_labels_are_laid_over_and_the_replica_starts_once():
