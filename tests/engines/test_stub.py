@@ -61,7 +61,7 @@ def test_docker_sees_it_fall_ill_and_recover(stub, docker_engine):
     events = client.events(decode=True, filters={"event": "health_status"})
     try:
         stub(UNHEALTHY_AFTER=1.5, HEALTHY_AGAIN_AFTER=5)
-        seen = [next(events)["status"] for _ in range(3)]
+        seen = [next(events)["Action"] for _ in range(3)]
     finally:
         events.close()
         client.close()
