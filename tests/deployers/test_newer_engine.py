@@ -180,7 +180,7 @@ async def test_a_service_is_updated_and_taken_back_and_a_broken_one_changes_noth
 
 
 async def test_an_image_of_a_registry_stays_the_one_it_was_when_its_tag_moves_on(
-    newer: DockerEngine, stage: Stage
+    newer: DockerEngine, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
     """Where containerd keeps the images, the old one loses its name by that, digest and all."""
     if PROGRAM is None:
@@ -195,12 +195,9 @@ async def test_an_image_of_a_registry_stays_the_one_it_was_when_its_tag_moves_on
         client.images.remove(f"{name}:1")
         login = {"username": hub.user, "password_env": "HUB"}
         deployer = stage.open(registries={hub.host: login})
-        os.environ["HUB"] = hub.password
+        monkeypatch.setenv("HUB", hub.password)
         want = stage.spec(engine="llamacpp", image=f"{name}:1")
-        try:
-            seen = await bring(deployer, want)
-        finally:
-            del os.environ["HUB"]
+        seen = await bring(deployer, want)
     image = dict(seen.replicas[0].made_of)[made_of.IMAGE]
     assert image.startswith(f"{name}@sha256:")
 
