@@ -289,7 +289,7 @@ class TestWithCards:
         assert "systemctl daemon-reload" in warning
         assert (await make_plan(deployer, host.stage.spec(gpu="none"))).warnings == ()
         host.proxy.cdi = True
-        assert (await make_plan(deployer, host.stage.good())).warnings == ()
+        assert (await make_plan(host.open(), host.stage.good())).warnings == ()
 
 
 def told_nobody(news) -> None:
