@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ LONGEST_LINE = 4000
 """Characters of a line that are looked at: what fails says so at the beginning."""
 
 _HIGHEST_SIGNAL = 64
+_RAISED = re.compile(r"(?:^|[\]>] )(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception): \S")
+"""What Python writes last of an error, whatever a logger puts before it. The first tells why; what
+others then say of it comes after, at length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,9 @@ def diagnose(
         what, told = sign.what.format(**words), sign.advice.format(**words)
         return _failure(sign.kind, what, told, _around(line, evidence), advice)
     kind, what = _by_its_end(ending)
-    return _failure(kind, what, "", evidence[-EVIDENCE:], advice)
+    cause = next((line for line in telling if _RAISED.search(line)), None)
+    shown = _around(cause, evidence) if cause else evidence[-EVIDENCE:]
+    return _failure(kind, what, "", shown, advice)
 
 
 def gave_up(

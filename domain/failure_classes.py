@@ -96,6 +96,11 @@ CLASSES: Mapping[str, FailureClass] = {
             "use a newer version of the engine, or choose another model",
         ),
         FailureClass(
+            "wrong-option",
+            "its engine does not take an option as it was given",
+            "check what was said with `--set`; another version of the engine may take it",
+        ),
+        FailureClass(
             "unsupported-gpu",
             "the graphics card is too old, or too new, for this build of the engine",
             "use a build for this card, or another target; `!targets` shows what there is",

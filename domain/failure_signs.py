@@ -63,6 +63,14 @@ SIGNS: tuple[Sign, ...] = (
         r"of which (?P<free>[\d.]+ \wiB) is free",
         "the graphics card has {free} free where {need} more are needed",
     ),
+    sign(
+        "cuda-out-of-memory",
+        r"Free memory on device [^(]*\((?P<free>[\d.]+)/[\d.]+ GiB\) on startup is less than "
+        r"desired GPU memory utilization \((?P<share>[\d.]+), (?P<need>[\d.]+) GiB\)",
+        "vLLM takes {share} of a graphics card, {need} GiB, and {free} GiB are free",
+        "say `--set gpu-memory=` with a smaller share, or stop what else is on the card; in an "
+        "update `--strategy recreate` stops the old version first",
+    ),
     sign("cuda-out-of-memory", r"CUDA (?:error: )?out of memory|cudaMalloc failed: out of memory"),
     sign("cuda-out-of-memory", r"unable to allocate CUDA\d+ buffer|CUDA_ERROR_OUT_OF_MEMORY"),
     sign(
@@ -92,6 +100,13 @@ SIGNS: tuple[Sign, ...] = (
     ),
     sign("image-missing", r"manifest unknown|No such image"),
     sign("image-foreign", r"exec format error|no matching manifest for \S+ in the manifest list"),
+    sign(
+        "model-missing",
+        r"pull model manifest: Get .*(?:dial tcp|i/o timeout|TLS handshake|: EOF)",
+        "Ollama's library was not reached from there",
+        "check the target's way to registry.ollama.ai; a container takes a proxy by "
+        "`--env HTTPS_PROXY=`",
+    ),
     sign(
         "registry-away",
         r"(?:Get|Head) \"https?://(?P<host>[^/\"]+)/v2/[^\"]*\": "
@@ -143,6 +158,12 @@ SIGNS: tuple[Sign, ...] = (
         "there is no chat template at {path}",
     ),
     sign("not-a-model", r"SafetensorError: Error while deserializing header"),
+    sign(
+        "unsupported-architecture",
+        r"requires a newer version of Ollama",
+        "this Ollama is too old for the model",
+        "pull a newer image on the target, or name one with `--image`",
+    ),
     sign(
         "unsupported-architecture",
         r"Model architectures \['(?P<name>[^']+)'[^]]*\] are not supported",
@@ -231,6 +252,14 @@ SIGNS: tuple[Sign, ...] = (
     ),
     sign(
         "out-of-memory",
+        r"Available memory on node \d+ \((?P<free>[\d.]+)/[\d.]+ GiB\) on "
+        r"(?:startup is less than desired CPU memory utilization \([\d.]+, (?P<share>[\d.]+)|"
+        r"kv cache allocation is less than requested memory for kv \((?P<cache>[\d.]+))",
+        "vLLM wants {share}{cache} GiB of memory for its cache, and {free} GiB are free",
+        "say `--env VLLM_CPU_KVCACHE_SPACE=` with fewer GiB, or make room on that machine",
+    ),
+    sign(
+        "out-of-memory",
         r"failed to allocate|unable to allocate|cannot allocate memory|bad_alloc|OOMKilled|"
         r"DefaultCPUAllocator: can't allocate memory|^MemoryError",
     ),
@@ -274,6 +303,22 @@ SIGNS: tuple[Sign, ...] = (
         r"exec: \"(?P<command>[^\"]+)\": (?:executable file not found|stat \S+ no such file)",
         "the image has no command `{command}`",
         "check the image and the engine's command",
+    ),
+    sign(
+        "wrong-option",
+        r"error: unrecognized arguments: (?P<options>\S.*)",
+        "its engine knows no {options}",
+    ),
+    sign(
+        "wrong-option",
+        r"(?:Unknown (?P<kind>quantization) method: |invalid (?P<other>tool call parser): |"
+        r"(?P<third>Reasoning parser) ')(?P<value>[\w.-]+)(?:\. Must be| \(cho|' not found)",
+        "vLLM knows no {kind}{other}{third} `{value}`",
+    ),
+    sign(
+        "wrong-option",
+        r"error: argument (?P<option>\S+): (?P<why>[^\n]{1,300})",
+        "its engine does not take its {option}: {why}",
     ),
     sign("illegal-instruction", r"\bIllegal instruction\b"),
 )

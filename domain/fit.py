@@ -23,6 +23,8 @@ class Need:
     """How many share `tokens` evenly."""
     quantisation: str | None = None
     """How the weights are kept, `Q8_0`, where that is known."""
+    cards: int | None = None
+    """How many graphics cards it uses of all there are; None for every one."""
 
     @property
     def total(self) -> int:

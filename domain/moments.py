@@ -31,7 +31,7 @@ def measured(
     free = sum(card.memory_free for card in cards) if cards else facts.memory_free
     if need is None or free is None:
         return None
-    each = gpu if isinstance(gpu, int) else None
+    each = gpu if isinstance(gpu, int) else need.cards
     moments = (
         Fit(need, started, free, bool(cards), given(cards, back), each, back)
         for started, back in _starts(plan, gives)

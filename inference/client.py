@@ -162,6 +162,22 @@ async def stream_chat(
     yield Usage(tokens, finish_reason, speed)
 
 
+async def complete_once(
+    session: aiohttp.ClientSession, url: str, model: str, timeouts: Timeouts
+) -> None:
+    """Have a text gone on with by one token, without a conversation. Raises Unreachable or
+    Refused."""
+    asked = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0.0}
+    with _in_words():
+        async with (
+            asyncio.timeout(timeouts.first_byte),
+            session.post(f"{_base(url)}/completions", json=asked, **_options(timeouts)) as response,
+        ):
+            body = await _whole(response)
+            if response.status != 200:
+                raise rejection(response.status, body)
+
+
 async def list_models(
     session: aiohttp.ClientSession, url: str, timeouts: Timeouts, key: SecretStr | None = None
 ) -> Listing:

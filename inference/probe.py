@@ -8,9 +8,17 @@ from contextlib import aclosing
 import aiohttp
 
 from domain.clock import Clock
-from domain.errors import TargetError
+from domain.errors import Refused, TargetError
 from domain.readiness import FirstToken
-from inference.client import ChatRequest, Timeouts, Turn, Usage, list_models, stream_chat
+from inference.client import (
+    ChatRequest,
+    Timeouts,
+    Turn,
+    Usage,
+    complete_once,
+    list_models,
+    stream_chat,
+)
 from inference.pace import Pace
 
 PATIENCE = Timeouts(connect=2.0, first_byte=30.0, idle=5.0)
@@ -38,7 +46,8 @@ class Prober:
         """The first token, once the model is listed and a one-token completion came back whole.
 
         None for a server that is absent, loading, hung, refusing or serving something else, and
-        for one whose answer holds no token or has no end.
+        for one whose answer holds no token or has no end. One that will not chat, as a model
+        without a chat template, may complete a text instead.
         """
         try:
             listed = (await list_models(self._session, url, self._timeouts)).names
@@ -46,7 +55,12 @@ class Prober:
                 return None
             pace = Pace(self._clock)
             async with asyncio.timeout(self._timeouts.first_byte + self._timeouts.idle):
-                usage = await self._listen(url, _question(model, max_tokens=1), pace)
+                try:
+                    usage = await self._listen(url, _question(model, max_tokens=1), pace)
+                except Refused:
+                    pace = Pace(self._clock)
+                    await complete_once(self._session, url, model, self._timeouts)
+                    return FirstToken(pace.first_token)
         except (TargetError, TimeoutError):
             return None
         return FirstToken(pace.first_token) if _came(usage, pace) else None

@@ -213,13 +213,20 @@ class Api:
 
         return await self._line.call(fetch)
 
-    async def last_words(self, name: str, lines: int, until: datetime | None = None) -> list[str]:
-        """The last lines it wrote (by then), oldest first. Raises Gone."""
+    async def last_words(
+        self,
+        name: str,
+        lines: int,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[str]:
+        """The last lines it wrote (between then and then), oldest first. Raises Gone."""
 
         def ask(client: docker.APIClient) -> bytes:
             can = until and not version_lt(client.api_version, "1.35")
-            moment = until.timestamp() if until and can else None
-            wrote: bytes = client.logs(name, tail=lines, until=moment)
+            begin, end = (each.timestamp() if each else None for each in (since, until))
+            wrote: bytes = client.logs(name, tail=lines, since=begin, until=end if can else None)
             return wrote
 
         text = await self._line.call(ask)

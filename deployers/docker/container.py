@@ -28,6 +28,10 @@ LOG: Mapping[str, str] = MappingProxyType({"max-size": "64m", "max-file": "2"})
 """Options of the `json-file` log driver: a replica that talks a lot does not fill the disk."""
 SECURITY = ("no-new-privileges",)
 
+_NO_CARDS: Mapping[str, str] = MappingProxyType({"NVIDIA_VISIBLE_DEVICES": "void"})
+"""For the processor: images ask for all cards by this variable, and would get them where NVIDIA's
+runtime is the default of a Docker engine."""
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -111,7 +115,12 @@ def container(
             PORT: str(start.port),
             MADE_OF: json.dumps(made_of),
         },
-        environment={**start.environment, **secrets, **dict(want.env)},
+        environment={
+            **(_NO_CARDS if hardware == "cpu" else _NOTHING),
+            **start.environment,
+            **secrets,
+            **dict(want.env),
+        },
         mounts=mounts,
         gpus=_cards(want) if hardware == "cuda" else 0,
         shared_memory=start.shared_memory,

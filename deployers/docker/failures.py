@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from dataclasses import asdict
+from datetime import timedelta
 
 from deployers.docker.api import Answer, Api, Gone
 from deployers.docker.diagnosis import diagnose
@@ -14,8 +15,11 @@ from domain.errors import Failure
 
 _NAME = "gantry-failure.json"
 _MOST = 64 << 10
-LINES = 50
-"""Log lines a diagnosis is made from."""
+LINES = 400
+"""Log lines a diagnosis is made from: vLLM's root cause stands a hundred lines before its last."""
+
+_A_MOMENT = timedelta(seconds=2)
+"""What a run wrote may be a little older than its start, as the engine notes that."""
 
 
 async def remember(api: Api, container: str, failure: Failure) -> None:
@@ -29,7 +33,8 @@ async def failure(api: Api, seen: Seen) -> Failure:
         _, tar = await api.get(seen.id, f"/{_NAME}", _MOST)
         return _read(tar)
     except (Gone, Answer, tarfile.TarError, ValueError, KeyError, TypeError):
-        log = await api.last_words(seen.id, LINES)
+        begun = seen.started - _A_MOMENT if seen.started else None
+        log = await api.last_words(seen.id, LINES, since=begun)
         memory = seen.out_of_memory if seen.exit_code is not None else None
         return diagnose(seen.exit_code, log, out_of_memory=memory, error=seen.error)
 

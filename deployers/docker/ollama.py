@@ -18,6 +18,8 @@ from domain.errors import Refused
 
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=120)
 _LATEST = ":latest"
+_HOST, _OWNER = "registry.ollama.ai/", "library/"
+"""What a name means that does not say it."""
 
 
 async def introduce(url: str, tag: str, name: str, clock: Clock, tell: Tell) -> bool:
@@ -40,7 +42,8 @@ async def introduce(url: str, tag: str, name: str, clock: Clock, tell: Tell) -> 
 
 
 def full(tag: str) -> str:
-    """A model's name as its server lists it: with a tag."""
+    """A model's name as its server lists it: in its shortest form, and with a tag."""
+    tag = tag.removeprefix(_HOST).removeprefix(_OWNER)
     return tag if ":" in tag.rpartition("/")[2] else tag + _LATEST
 
 

@@ -49,12 +49,14 @@ class Starting:
         """The image for such hardware. Raises Unsupported where there is none, and for a source
         that nothing here keeps."""
         self.site.shelf.find(want.source)
-        found = image(want, presets()[want.engine], on, self.site)
+        engine = presets()[want.engine]
+        found = image(want, engine, on, self.site)
         if found is None:
             kind = "the processor" if on == "cpu" else "a graphics card"
+            named = f"name one, like {engine.spare[on]}," if on in engine.spare else "name one"
             raise Unsupported(
                 f"{want.engine} has no image for {kind}",
-                hint=f"name one with `--image`, or under the target's images as {want.engine}-{on}",
+                hint=f"{named} with `--image`, or under the target's images as {want.engine}-{on}",
             )
         return found
 

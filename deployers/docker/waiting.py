@@ -12,7 +12,7 @@ from deployers.docker.diagnosis import diagnose
 from deployers.docker.images import Tell
 from deployers.docker.looking import Seen, seen
 from deployers.docker.ways.connection import Connection
-from deployers.engines.loading import stage
+from deployers.engines.loading import moves, stage
 from deployers.patience import Patience
 from domain import made_of
 from domain.clock import Clock
@@ -100,13 +100,13 @@ class Waiting:
                     await self._api.keep_up(found.id)
                 return first
             words = await self._api.last_words(found.id, 1)
-            patience.sees(words)
-            if patience.over:
-                raise await self._given_up(found, patience.spent)
             line = words[-1] if words else ""
-            if line != told:
+            if line != told and moves(line):
                 told, at = line, stage(line)
                 report(Progress(step, str(replica), at.phase, at.fraction, line))
+            patience.sees(told)
+            if patience.over:
+                raise await self._given_up(found, patience.spent)
             await self._clock.sleep(patience.pause)
         raise await self.died(found)
 

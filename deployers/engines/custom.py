@@ -22,6 +22,7 @@ class Custom:
     """An image somebody names. It has to list a model under the service's name."""
 
     images: Mapping[Hardware, str] = field(default_factory=dict)
+    spare: Mapping[Hardware, str] = field(default_factory=dict)
     keeps: str = ""
 
     def check(self, spec: ServiceSpec) -> None:

@@ -76,6 +76,7 @@ class LlamaCpp:
             "cuda": "ghcr.io/ggml-org/llama.cpp:server-cuda",
         }
     )
+    spare: Mapping[Hardware, str] = field(default_factory=dict)
     keeps: str = ""
 
     def check(self, spec: ServiceSpec) -> None:

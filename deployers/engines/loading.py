@@ -16,6 +16,11 @@ _BAR = re.compile(
 """`model-00001-of-00003.safetensors:  45%|####5     | 2.2G/4.9G [00:12<00:13, 200MB/s]`"""
 _SHARDS = re.compile(r"Loading \w+ checkpoint shards: +(\d{1,3})% Completed")
 """`Loading safetensors checkpoint shards:  25% Completed | 1/4 [00:07<00:21,  7.16s/it]`"""
+_ASKED = re.compile(
+    r"\"(?:GET|POST) /\S* HTTP/1\.[01]\" \d{3}|request: (?:GET|POST) /|"
+    r"\[GIN\].*\| +(?:GET|POST) +\""
+)
+"""What vLLM (uvicorn), llama.cpp and Ollama write of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +43,9 @@ def stage(line: str) -> Stage:
         return Stage(Phase.LOADING)
     _, phase, percent = max(bars + shards)
     return Stage(phase, min(1.0, int(percent) / 100))
+
+
+def moves(line: str) -> bool:
+    """Whether a line may tell that something moves on. That somebody asked, as those do who wait
+    for it, tells nothing, and neither does an empty one."""
+    return bool(line.strip()) and not _ASKED.search(line)

@@ -1,4 +1,5 @@
-"""Ollama. Its API and environment as in docs/api.md and docs/faq.md of its repository. Pure."""
+"""Ollama. Its API as in docs/api.md of its repository, its environment as in docs/faq.md and
+`ollama serve --help`. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ class Ollama:
     """Serves tags of its own library; the same image computes on cards and on the processor."""
 
     images: Mapping[Hardware, str] = field(default_factory=lambda: {"cpu": _IMAGE, "cuda": _IMAGE})
+    spare: Mapping[Hardware, str] = field(default_factory=dict)
     keeps: str = "ollama"
 
     def check(self, spec: ServiceSpec) -> None:
@@ -31,12 +33,17 @@ class Ollama:
             )
 
     def start(self, spec: ServiceSpec, weights: Weights, hardware: Hardware) -> Start:
-        """The server is one for all models; which it serves is said once it listens."""
+        """The server is one for all models; which it serves is said once it listens.
+
+        Its store is shared with other servers: one that starts would take away what another is
+        still pulling, as unused, and what was pulled in part, unless it is told not to.
+        """
         parallel = numbers(spec, _RANGES, "Ollama").get("parallel")
         environment = {
             "OLLAMA_HOST": f"0.0.0.0:{_PORT}",
             "OLLAMA_MODELS": f"{WEIGHTS}/{self.keeps}",
             "OLLAMA_KEEP_ALIVE": "-1",
+            "OLLAMA_NOPRUNE": "1",
             **({"OLLAMA_CONTEXT_LENGTH": str(spec.context)} if spec.context else {}),
             **({"OLLAMA_NUM_PARALLEL": str(parallel)} if parallel else {}),
         }

@@ -46,6 +46,10 @@ class Engine(Protocol):
         """Its image for each hardware it can use."""
 
     @property
+    def spare(self) -> Mapping[Hardware, str]:
+        """Its makers' images for further hardware, which nobody gets who does not name them."""
+
+    @property
     def keeps(self) -> str:
         """The folder under WEIGHTS that it fetches models into by itself; "" if it fetches none."""
 

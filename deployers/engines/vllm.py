@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deployers.engines.numbers import number, unknown
-from deployers.engines.preset import Hardware, Start, Weights
+from deployers.engines.preset import WEIGHTS, Hardware, Start, Weights
 from deployers.models import repositories
 from deployers.models.repositories import Repository
 from domain.errors import Unsupported
@@ -16,6 +16,12 @@ from domain.services import ServiceSpec
 _PORT = 8000
 _SHARED_MEMORY = 8 << 30
 """Bytes; its workers hand tensors to each other there, and Docker's 64 MB are too few."""
+
+_CACHE = 4
+"""GiB for keys and values on the processor, where vLLM would take nearly all memory of the machine:
+what it took by itself for years. Half of `--memory`, if that is less."""
+
+_ALL = 1 << 60
 
 _ENGINE = 1500 * 1000 * 1000
 """Bytes of CUDA's context, graphs and intermediate results. An estimate: nothing was measured."""
@@ -35,9 +41,13 @@ _KNOWN = {**_NUMBERS, **_WORDS}
 
 def need(spec: ServiceSpec, found: Repository) -> Need | None:
     """Memory a replica takes at least: with one conversation of the whole context, without which
-    vLLM does not start. None where the repository does not tell."""
+    vLLM does not start. None where the repository does not tell.
+
+    It uses one card unless it is told how many, though it sees them all.
+    """
     context = spec.context or found.shape.context
-    return repositories.need(found, context, 1, _ENGINE) if context else None
+    told = repositories.need(found, context, 1, _ENGINE) if context else None
+    return replace(told, cards=1) if told else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,9 @@ class Vllm:
 
     images: Mapping[Hardware, str] = field(
         default_factory=lambda: {"cuda": "vllm/vllm-openai:latest"}
+    )
+    spare: Mapping[Hardware, str] = field(
+        default_factory=lambda: {"cpu": "vllm/vllm-openai-cpu:latest-x86_64"}
     )
     keeps: str = "huggingface"
 
@@ -92,4 +105,12 @@ class Vllm:
                 for word in (option, said[key])
             ),
         )
-        return Start(command, _PORT, {"HF_HOME": f"/models/{self.keeps}"}, _SHARED_MEMORY)
+        environment = {"HF_HOME": f"{WEIGHTS}/{self.keeps}"}
+        if hardware == "cpu" and "gpu-memory" not in said:
+            environment["VLLM_CPU_KVCACHE_SPACE"] = str(_cache(spec))
+        return Start(command, _PORT, environment, _SHARED_MEMORY)
+
+
+def _cache(spec: ServiceSpec) -> int:
+    """GiB."""
+    return min(_CACHE, max(1, (spec.memory or _ALL) // 2 >> 30))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployers.engines.loading import Stage, stage
+from deployers.engines.loading import Stage, moves, stage
 from domain.replicas import Phase
 
 LOADING = Stage(Phase.LOADING)
@@ -48,3 +48,21 @@ LOADING = Stage(Phase.LOADING)
 )
 def test_a_line_tells_phase_and_fraction(line: str, expected: Stage):
     assert stage(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '(APIServer pid=1) INFO:     172.17.0.1:53210 - "GET /v1/models HTTP/1.1" 200 OK',
+        'INFO:     172.17.0.1:5 - "POST /v1/chat/completions HTTP/1.1" 400 Bad Request',
+        "srv  log_server_r: request: GET /v1/models 172.17.0.1 200",
+        "",
+        '[GIN] 2026/03/16 - 01:46:34 | 200 | 1.3ms | 172.17.0.1 | GET      "/api/tags"',
+    ],
+)
+def test_being_asked_and_an_empty_line_are_no_progress(line: str):
+    assert not moves(line)
+
+
+def test_whatever_else_is_written_may_be():
+    assert moves("(EngineCore pid=24) INFO 11-27 12:08:06 [core.py:133] Initializing a V1 engine")

@@ -188,3 +188,16 @@ def test_giving_up_says_how_far_it_came(loaded: bool, stage: str):
     assert failure.kind == "probe-timeout"
     assert failure.what.startswith("not ready after 120 s")
     assert stage in failure.what
+
+
+def test_of_what_nobody_foresaw_the_first_error_is_shown_however_much_follows():
+    """vLLM's processes tell of each other's end: a hundred lines, none of which says why."""
+    cause = "(Worker pid=38) ERROR 11-27 12:19:02 [mp.py:1063] torch.X.InductorError: FileNotFound"
+    before = [f"(Worker pid=38) INFO [a.py:{n}] limit may cause `OSError: [24]`" for n in range(9)]
+    frame = "(EngineCore pid=26) ERROR 11-27 12:19:02 [core.py:1510]     raise RuntimeError("
+    last = "RuntimeError: Engine core initialization failed. See root cause above."
+    failure = diagnose(Ending(1, log=(*before, cause, *[frame] * 90, last)))
+    assert failure.kind == "crashed"
+    assert failure.evidence[0] == cause
+    assert failure.evidence[-1] == last
+    assert len(failure.evidence) == EVIDENCE

@@ -73,6 +73,14 @@ def test_one_replica_fits_on_the_cards_it_uses(gpu, replicas, free, gpus, fits):
     assert (found.most >= replicas) is fits
 
 
+def test_what_uses_one_card_of_all_it_is_given_has_to_fit_on_one():
+    both = cards(3 * GB, 4 * GB)  # enough together, on neither alone
+    assert not measured(plan(*start(0), gpu="auto"), need(cards=1), on(None, *both)).fits
+    assert measured(plan(*start(0), gpu="auto"), need(cards=1), on(None, *cards(5 * GB))).fits
+    assert measured(plan(*start(0), gpu=2), need(cards=1), on(None, *both)).fits
+    assert measured(plan(*start(0), gpu="auto"), need(cards=1), on(5 * GB)).fits
+
+
 def test_cards_that_are_asked_for_by_number_and_not_seen_cannot_be_told():
     assert measured(plan(*start(0), gpu=1), need(), on(90 * GB)) is None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import tarfile
 from dataclasses import dataclass, replace
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import docker
 
-from tests.engines import contents
+from tests.engines import archives, contents
+from tests.engines.archives import add_file, add_folder, add_link, add_text
 
 CACHE = Path(__file__).parents[2] / ".gantry-cache"
 """What runs of tests leave to later ones; git ignores it."""
@@ -77,6 +77,7 @@ class Image:
     def _fingerprint(self, files: contents.Files) -> str:
         """Of what goes in: the names, sizes and times of files, and how they are put together."""
         digest = hashlib.sha256(Path(__file__).read_bytes())
+        digest.update(Path(archives.__file__).read_bytes())
         digest.update(" ".join(contents.applets()).encode())
         for name, path in sorted(files.items()):
             state = path.stat()
@@ -86,42 +87,13 @@ class Image:
     def _write(self, target: Path, files: contents.Files) -> None:
         with tarfile.open(target, "w") as tar:
             for name, path in sorted(files.items()):
-                self._add(tar, name, path)
+                program = name == f"app/{self.entrypoint}"
+                add_file(tar, name, path, 0o755 if program else None)
             for applet in contents.applets():
-                _add_link(tar, f"bin/{applet}", "busybox")
-            _add_folder(tar, "tmp", 0o1777)
-            _add_text(
-                tar, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:\n"
-            )
-            _add_text(tar, "etc/group", "root:x:0:\nnogroup:x:65534:\n")
-
-    def _add(self, tar: tarfile.TarFile, name: str, path: Path) -> None:
-        entry = tar.gettarinfo(str(path), arcname=name)
-        entry.uid = entry.gid = 0
-        entry.uname = entry.gname = "root"
-        program = name.startswith("app/") and "/" not in name.removeprefix("app/")
-        entry.mode = 0o755 if program or entry.mode & 0o100 else 0o644
-        entry.mtime = int(entry.mtime)
-        with path.open("rb") as file:
-            tar.addfile(entry, file)
-
-
-def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = tarfile.SYMTYPE, target
-    tar.addfile(entry)
-
-
-def _add_folder(tar: tarfile.TarFile, name: str, mode: int) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.mode = tarfile.DIRTYPE, mode
-    tar.addfile(entry)
-
-
-def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(text.encode())
-    tar.addfile(entry, io.BytesIO(text.encode()))
+                add_link(tar, f"bin/{applet}", "busybox")
+            add_folder(tar, "tmp", 0o1777)
+            add_text(tar, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:\n")
+            add_text(tar, "etc/group", "root:x:0:\nnogroup:x:65534:\n")
 
 
 LLAMACPP = Image(

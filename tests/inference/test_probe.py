@@ -80,6 +80,24 @@ async def test_a_listed_model_that_answers_is_ready(prober, upstream):
     assert server.replies[1].asked["max_tokens"] == 1
 
 
+async def test_a_model_that_only_completes_is_ready_too(prober, upstream):
+    """As vLLM answers for one that has no chat template."""
+
+    async def completes(reply):
+        if reply.path == "/v1/chat/completions":
+            reply.error(400, "no chat template")
+        else:
+            body = {"choices": [{"index": 0, "text": " I", "finish_reason": "length"}]}
+            reply.start(kind="application/json").raw(json.dumps(body).encode())
+
+    server = await upstream(serving("tiny", then=completes))
+    token = await prober(server.url, "tiny")
+    assert token is not None
+    assert 0 < token.seconds < 5
+    assert server.replies[2].path == "/v1/completions"
+    assert server.replies[2].asked["max_tokens"] == 1
+
+
 async def test_a_model_that_goes_by_another_name_is_not_ready(prober, upstream):
     server = await upstream(serving("other", then=answers))
     assert await prober(server.url, "tiny") is None

@@ -134,8 +134,9 @@ def test_vllm_needs_room_for_one_conversation_of_the_whole_context():
     )
     there = Repository(988_097_824, Shape("Qwen2ForCausalLM", 32_768, 12_288, 2))
     asked = want.model_copy(update={"context": 4096})
-    assert vllm.need(want, there) == Need(988_097_824, 32_768 * 12_288, 1_500_000_000, 32_768)
-    assert vllm.need(asked, there) == Need(988_097_824, 4096 * 12_288, 1_500_000_000, 4096)
+    whole = Need(988_097_824, 32_768 * 12_288, 1_500_000_000, 32_768, cards=1)
+    assert vllm.need(want, there) == whole
+    assert vllm.need(asked, there) == whole.holding(4096)
     assert vllm.need(want, Repository(1, Shape())) is None
 
 

@@ -26,6 +26,9 @@ OLLAMA = Image("gantry-test/ollama", "1", "ollama_server.py", "ollama")
     [
         ("qwen2.5:0.5b", "qwen2.5:0.5b"),
         ("qwen2.5", "qwen2.5:latest"),
+        ("library/qwen2.5:0.5b", "qwen2.5:0.5b"),
+        ("registry.ollama.ai/library/qwen2.5", "qwen2.5:latest"),
+        ("registry.ollama.ai/somebody/qwen2.5:x", "somebody/qwen2.5:x"),
         ("hf.co/org/model:Q4_K_M", "hf.co/org/model:Q4_K_M"),
         ("registry.local:5000/org/model", "registry.local:5000/org/model:latest"),
     ],
@@ -61,8 +64,9 @@ async def deploy(stage: Stage, tag: str, replicas: int = 1) -> list[Progress]:
 
 
 @pytest.mark.docker
-async def test_a_tag_is_pulled_once_named_and_served(stage: Stage):
-    news = await deploy(stage, "qwen2.5:0.5b", replicas=2)
+@pytest.mark.parametrize("tag", ["qwen2.5:0.5b", "library/qwen2.5"])
+async def test_a_tag_is_pulled_once_named_and_served(stage: Stage, tag: str):
+    news = await deploy(stage, tag, replicas=2)
 
     told = [(each.fraction, each.text) for each in news if each.phase is Phase.DOWNLOADING]
     assert told[0] == (None, "pulling manifest")
@@ -70,7 +74,7 @@ async def test_a_tag_is_pulled_once_named_and_served(stage: Stage):
     client = stage.engine.client()  # type: ignore[union-attr]
     logs = b"".join(each.logs() for each in client.containers.list())
     client.close()
-    assert logs.count(b"pull qwen2.5:0.5b") == 1
+    assert logs.count(f"pull {tag}".encode()) == 1
 
 
 @pytest.mark.docker
@@ -79,3 +83,10 @@ async def test_a_tag_that_there_is_not_is_told_in_its_words(stage: Stage):
         await deploy(stage, "no-such:1b")
     assert told.value.failure.kind == "model-missing"
     assert stage.running() == {}
+
+
+@pytest.mark.docker
+async def test_a_library_that_cannot_be_reached_is_told(stage: Stage):
+    with pytest.raises(Unhealthy, match="Ollama's library was not reached from there") as told:
+        await deploy(stage, "unreachable")
+    assert "HTTPS_PROXY" in told.value.failure.advice

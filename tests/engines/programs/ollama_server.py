@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+_LIBRARY = "https://registry.ollama.ai/v2/library/unreachable/manifests/latest"
+_NO_HOST = "dial tcp: lookup registry.ollama.ai: no such host"
 LAYER, TOTAL, CHUNK = "sha256:" + "a" * 64, 4_000_000, 1_000_000
 
 
@@ -29,9 +31,14 @@ def _tags() -> list[str]:
     return list(json.loads(store.read_text())) if store.exists() else []
 
 
+def _full(name: str) -> str:
+    """As it lists it: in the shortest form, with a tag."""
+    short = name.removeprefix("registry.ollama.ai/").removeprefix("library/")
+    return short if ":" in short else f"{short}:latest"
+
+
 def _add(name: str) -> None:
-    full = name if ":" in name else f"{name}:latest"
-    _store().write_text(json.dumps(sorted({*_tags(), full})))
+    _store().write_text(json.dumps(sorted({*_tags(), _full(name)})))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -52,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
             print(f"pull {asked['model']}", flush=True)
             self._pull(asked["model"])
         elif self.path == "/api/copy":
-            if asked["source"] not in _tags():
+            if _full(asked["source"]) not in _tags():
                 self._answer({"error": f"model '{asked['source']}' not found"}, 404)
                 return
             _add(asked["destination"])
@@ -64,6 +71,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pull(self, model: str) -> None:
         news: list[dict[str, Any]] = [{"status": "pulling manifest"}]
+        if model.startswith("unreachable"):  # before anything else was said it has a status
+            self._answer({"error": f'pull model manifest: Get "{_LIBRARY}": {_NO_HOST}'}, 500)
+            return
         if model.startswith("no-such"):
             news.append({"error": "pull model manifest: file does not exist"})
         else:
