@@ -88,7 +88,7 @@ def fitting(target: str, fit: Fit) -> str:
 
 def arithmetic(fit: Fit) -> str:
     """`4.9 GB weights + 1.1 GB for 8192 tokens + 0.3 GB engine = 6.3 GB of 8.0 GB free memory`."""
-    need, count = fit.need, fit.replicas
+    need, count = fit.taken, fit.replicas
     each = (
         f"{size(need.weights)} weights + {size(need.cache)} for {need.tokens} tokens + "
         f"{size(need.overhead)} engine"

@@ -10,7 +10,7 @@ from commands.replies import size
 from commands.verb import Deps
 from domain.errors import Refused
 from domain.fit import Fit
-from domain.proposals import largest_context, smaller
+from domain.proposals import largest_context, smaller, smaller_share
 from domain.services import ServiceSpec
 from fleet.candidates import Candidate
 from fleet.fitting import DoesNotFit
@@ -52,6 +52,8 @@ def proposals(want: ServiceSpec, target: str, fit: Fit) -> list[str]:
     alone = largest_context(fit, 1) if count > 1 else None
     if alone and want.engine == "llamacpp" and alone > (context or 0):
         found.append(f"`--set parallel=1 --ctx {alone}`")
+    if share := smaller_share(fit):
+        found.append(f"`--set gpu-memory={share:g}`")
     fewer = want.replicas_on(target) - (fit.replicas - fit.most)
     if 0 < fewer < want.replicas_on(target) and fit.most:
         found.append(f"{fewer} replica{'s' if fewer != 1 else ''} on {target}")

@@ -111,7 +111,7 @@ def _memory(fit: Fit | None) -> str:
     if fit is None:
         return "not known"
     each = f"{fit.replicas} × " if fit.replicas > 1 else ""
-    return f"{each}{size(fit.need.total)} of {size(fit.free)} free"
+    return f"{each}{size(fit.taken.total)} of {size(fit.free)} free"
 
 
 def _model(each: Candidate) -> str:

@@ -25,6 +25,10 @@ class Need:
     """How the weights are kept, `Q8_0`, where that is known."""
     cards: int | None = None
     """How many graphics cards it uses of all there are; None for every one."""
+    share: float | None = None
+    """What of each card its engine takes whatever it needs, to keep more keys and values."""
+    floor: int = 0
+    """Bytes of keys and values that its engine takes on the processor, whatever it needs."""
 
     @property
     def total(self) -> int:
@@ -37,6 +41,24 @@ class Need:
         tokens = context * count
         cache = self.cache * tokens // self.tokens if self.tokens else 0
         return replace(self, cache=cache, tokens=tokens, conversations=count)
+
+    def keeping(self, cache: int) -> Need:
+        """The same with at least so many bytes of keys and values."""
+        if cache <= self.cache:
+            return self
+        tokens = self.tokens * cache // self.cache if self.cache else self.tokens
+        return replace(self, cache=cache, tokens=tokens)
+
+    def on_cards(self, card: int, count: int) -> Need:
+        """What becomes of it on so many cards of so many bytes each."""
+        if self.share is None:
+            return self
+        return self.keeping(int(self.share * card) * count - self.weights - self.overhead)
+
+    @property
+    def on_processor(self) -> Need:
+        """What becomes of it in the machine's memory."""
+        return self.keeping(self.floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +78,18 @@ class Fit:
     """Cards one replica is shared out over evenly; None where it takes what there is of all."""
     back: int = 0
     """Bytes that replicas stopped by then have given back, by the same arithmetic."""
+    card: int = 0
+    """Bytes of one card in all, used or not."""
+
+    @property
+    def taken(self) -> Need:
+        """What each of them takes in that place."""
+        return self._here(self.need)
 
     @property
     def wanted(self) -> int:
-        """Bytes they need together."""
-        return self.need.total * self.replicas
+        """Bytes they take together."""
+        return self.taken.total * self.replicas
 
     @property
     def left(self) -> int:
@@ -79,9 +108,15 @@ class Fit:
 
     def holds(self, need: Need, replicas: int) -> bool:
         """Whether so many others would fit in the same place."""
+        total = self._here(need).total
         if not self.cards or self.each is None:
-            return need.total * replicas <= self.free + self.back
-        return _packed(need.total, replicas, self.cards, self.each)
+            return total * replicas <= self.free + self.back
+        return _packed(total, replicas, self.cards, self.each)
+
+    def _here(self, need: Need) -> Need:
+        if not self.cards:
+            return need.on_processor
+        return need.on_cards(self.card, self.each or len(self.cards))
 
 
 def _packed(total: int, replicas: int, cards: tuple[int, ...], each: int) -> bool:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from domain.fit import Fit, Need
 from domain.plans import Plan, StepKind
 from domain.replicas import Gpu, ReplicaId, TargetFacts
+from domain.services import ServiceSpec
 
 _NOTHING: Mapping[ReplicaId, int] = MappingProxyType({})
 
@@ -31,12 +32,27 @@ def measured(
     free = sum(card.memory_free for card in cards) if cards else facts.memory_free
     if need is None or free is None:
         return None
-    each = gpu if isinstance(gpu, int) else need.cards
     moments = (
-        Fit(need, started, free, bool(cards), given(cards, back), each, back)
+        Fit(
+            need,
+            started,
+            free,
+            on_card=bool(cards),
+            cards=given(cards, back),
+            each=_each(need, gpu),
+            back=back,
+            card=_smallest(cards),
+        )
         for started, back in _starts(plan, gives)
     )
     return min(moments, key=lambda fit: (fit.fits, fit.left), default=None)
+
+
+def taken(need: Need, want: ServiceSpec, cards: Sequence[Gpu]) -> int:
+    """Bytes that a replica takes of a target with these cards, once it runs."""
+    if want.gpu == "none" or not cards:
+        return need.on_processor.total
+    return need.on_cards(_smallest(cards), _each(need, want.gpu) or len(cards)).total
 
 
 def given(cards: Sequence[Gpu], back: int) -> tuple[int, ...]:
@@ -50,6 +66,16 @@ def given(cards: Sequence[Gpu], back: int) -> tuple[int, ...]:
         free[at] += share
         back -= share
     return tuple(free)
+
+
+def _each(need: Need, gpu: int | str) -> int | None:
+    """How many cards one replica is shared out over; None where it takes what there is of all."""
+    return gpu if isinstance(gpu, int) else need.cards
+
+
+def _smallest(cards: Sequence[Gpu]) -> int:
+    """Bytes. Where cards differ in size, nothing is refused for a share of the larger ones."""
+    return min((card.memory_total for card in cards), default=0)
 
 
 def _starts(plan: Plan, gives: Mapping[ReplicaId, int]) -> Iterator[tuple[int, int]]:

@@ -66,6 +66,17 @@ def smaller(fit: Fit) -> tuple[str, int] | None:
     return None
 
 
+def smaller_share(fit: Fit) -> float | None:
+    """The largest part of each card, in hundredths, with which it fits; None where it takes no
+    part, or where a part that fits does not hold what it needs."""
+    need, count = fit.need, fit.each or len(fit.cards)
+    if need.share is None or not fit.cards:
+        return None
+    now, least = round(100 * need.share), need.total / count / fit.card
+    found = _last(now, lambda part: fit.holds(replace(need, share=part / 100), fit.replicas))
+    return found / 100 if least <= found / 100 < need.share else None
+
+
 def quantisation(file: str) -> str | None:
     """What a file's name says of how its weights are kept: `m-Q4_K_M.gguf`."""
     found = _NAME.findall(file.upper())

@@ -14,7 +14,7 @@ from deployers.protocol import Deployer, Foretelling
 from deployers.steps import stop_first
 from domain.errors import OpsError, Refused, Unreachable, WorldChanged
 from domain.fit import Need, outgrown
-from domain.moments import measured
+from domain.moments import measured, taken
 from domain.plans import Plan, Step, StepKind, Strategy
 from domain.progress import Progress, Report
 from domain.replicas import Observed, ReplicaId, TargetFacts
@@ -72,7 +72,7 @@ class Rollouts:
             if needing is not None:
                 await self._left.end(needing, self._patience)
         old = await deployer.need(before) if before and plan.stopped else None
-        gives = _given_back(plan, before, old)
+        gives = _given_back(plan, before, old, facts)
         clash = same_port(want, before)
         if clash is None and need is None:
             clash = too_few_cards(want, before, facts)
@@ -239,11 +239,14 @@ def _brings_up(want: ServiceSpec, before: ServiceSpec | None, target: str) -> bo
     return want.replicas_on(target) > (before.replicas_on(target) if before and same else 0)
 
 
-def _given_back(plan: Plan, before: ServiceSpec | None, old: Need | None) -> dict[ReplicaId, int]:
+def _given_back(
+    plan: Plan, before: ServiceSpec | None, old: Need | None, facts: TargetFacts
+) -> dict[ReplicaId, int]:
     """What each stopped replica of the version before gives back; others are not counted on."""
     if before is None or old is None:
         return {}
-    return {each: old.total for each in plan.stopped if each.revision == before.revision}
+    back = taken(old, before, facts.gpus)
+    return {each: back for each in plan.stopped if each.revision == before.revision}
 
 
 def _heed() -> None:

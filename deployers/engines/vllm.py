@@ -23,6 +23,9 @@ what it took by itself for years. Half of `--memory`, if that is less."""
 
 _ALL = 1 << 60
 
+_SHARE = 0.9
+"""What of a card it takes unless it is told otherwise; newer versions take 0.92."""
+
 _ENGINE = 1500 * 1000 * 1000
 """Bytes of CUDA's context, graphs and intermediate results. An estimate: nothing was measured."""
 
@@ -40,14 +43,19 @@ _KNOWN = {**_NUMBERS, **_WORDS}
 
 
 def need(spec: ServiceSpec, found: Repository) -> Need | None:
-    """Memory a replica takes at least: with one conversation of the whole context, without which
-    vLLM does not start. None where the repository does not tell.
+    """Memory a replica takes: at least one conversation of the whole context, without which vLLM
+    does not start; in any case its share of a card, or what it is told to take of the machine's.
+    None where the repository does not tell.
 
     It uses one card unless it is told how many, though it sees them all.
     """
     context = spec.context or found.shape.context
     told = repositories.need(found, context, 1, _ENGINE) if context else None
-    return replace(told, cards=1) if told else None
+    if told is None:
+        return None
+    share = dict(spec.settings).get("gpu-memory")
+    floor = 0 if share else _cache(spec) << 30
+    return replace(told, cards=1, share=_fraction(share), floor=floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,14 @@ class Vllm:
         if hardware == "cpu" and "gpu-memory" not in said:
             environment["VLLM_CPU_KVCACHE_SPACE"] = str(_cache(spec))
         return Start(command, _PORT, environment, _SHARED_MEMORY)
+
+
+def _fraction(said: str | None) -> float:
+    """The share of a card that vLLM takes. What can be none, it refuses when it starts."""
+    try:
+        return min(1.0, max(0.0, float(said))) if said else _SHARE
+    except ValueError:
+        return _SHARE
 
 
 def _cache(spec: ServiceSpec) -> int:

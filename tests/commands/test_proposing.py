@@ -55,6 +55,12 @@ def test_what_would_fit_is_reckoned_from_what_is_free(replicas, free, told):
         assert expected in said
 
 
+def test_an_engine_that_takes_a_share_is_offered_a_smaller_one():
+    need = Need(4 * GB, GB, 0, 10_000, cards=1, share=0.9)
+    fit = Fit(need, 1, 12 * GB, on_card=True, cards=(12 * GB,), each=1, card=24 * GB)
+    assert proposals(spec(a=1), "a", fit) == ["`--set gpu-memory=0.5`"]
+
+
 def test_replicas_that_run_already_are_counted_with_those_that_fit_beside_them():
     fit = Fit(NEED, 3, 12 * GB)
     assert "3 replicas on a" in proposals(spec(a=5), "a", fit)

@@ -3,9 +3,9 @@
 import pytest
 
 from domain.fit import Fit, Need
-from domain.moments import given, measured
+from domain.moments import given, measured, taken
 from domain.plans import Fingerprint, Plan, Step, StepKind
-from domain.proposals import largest_context, quantisation, smaller
+from domain.proposals import largest_context, quantisation, smaller, smaller_share
 from domain.replicas import Gpu, ReplicaId, TargetFacts
 from domain.services import Placement, ServiceSpec
 from domain.sources import Source
@@ -79,6 +79,66 @@ def test_what_uses_one_card_of_all_it_is_given_has_to_fit_on_one():
     assert measured(plan(*start(0), gpu="auto"), need(cards=1), on(None, *cards(5 * GB))).fits
     assert measured(plan(*start(0), gpu=2), need(cards=1), on(None, *both)).fits
     assert measured(plan(*start(0), gpu="auto"), need(cards=1), on(5 * GB)).fits
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gpus", "fits"),
+    [
+        ("auto", cards(24 * GB), True),
+        ("auto", cards(21 * GB), False),  # nine tenths are 21.6 GB
+        ("auto", cards(21 * GB, 24 * GB), True),
+        (2, cards(24 * GB, 21 * GB), False),
+        (2, cards(24 * GB, 22 * GB), True),
+    ],
+)
+def test_what_takes_a_share_of_a_card_takes_it_whatever_it_needs(gpu, gpus, fits):
+    want = need(cards=1, share=0.9)
+    found = measured(plan(*start(0), gpu=gpu), want, on(90 * GB, *gpus))
+    assert found.fits is fits
+    count = gpu if gpu == 2 else 1
+    assert found.wanted == taken(want, plan(gpu=gpu).want, gpus) == count * 21_600_000_000
+    assert (found.taken.cache, found.taken.tokens) == (
+        found.wanted - 4 * GB,
+        count * 216_000 - 40_000,
+    )
+
+
+def test_in_the_machines_memory_it_takes_no_share_but_what_it_is_told_to():
+    want = need(share=0.9, floor=3 * GB)
+    for gpu, gpus in (("none", cards(24 * GB)), ("auto", ())):
+        found = measured(plan(*start(0), gpu=gpu), want, on(8 * GB, *gpus))
+        assert found.wanted == taken(want, plan(gpu=gpu).want, gpus) == 7 * GB
+        assert found.taken.tokens == 30_000
+
+
+def test_a_share_is_no_less_than_what_is_needed():
+    found = measured(
+        plan(*start(0), gpu="auto"), need(cards=1, share=0.1), on(None, *cards(5 * GB))
+    )
+    assert found.wanted == 5 * GB
+
+
+@pytest.mark.parametrize(
+    ("free", "share"),
+    [
+        (12 * GB, 0.5),
+        (11.99 * GB, 0.49),
+        (5 * GB + 40_000_000, 0.21),  # 5.04 GB
+        (5 * GB, None),  # 0.20 of it are 4.8 GB, and it needs 5
+        (22 * GB, None),  # it fits
+    ],
+)
+def test_a_smaller_share_is_found_where_it_holds_what_is_needed(free, share):
+    gpus = cards(int(free))
+    fit = measured(plan(*start(0), gpu="auto"), need(cards=1, share=0.9), on(None, *gpus))
+    assert smaller_share(fit) == share
+    assert largest_context(fit) is None, "a shorter context makes a share no smaller"
+
+
+def test_what_takes_no_share_has_no_smaller_one():
+    fit = measured(plan(*start(0), gpu="auto"), need(cards=1), on(None, *cards(GB)))
+    assert smaller_share(fit) is None
+    assert smaller_share(Fit(need(share=0.9), 1, GB)) is None
 
 
 def test_cards_that_are_asked_for_by_number_and_not_seen_cannot_be_told():

@@ -9,7 +9,7 @@ from domain.decisions import Approval, Vote
 from domain.errors import Cancelled, Unreachable, Unsupported, WorldChanged
 from domain.fit import Need
 from domain.plans import StepKind, Strategy
-from domain.replicas import ReplicaId, TargetFacts
+from domain.replicas import Gpu, ReplicaId, TargetFacts
 from domain.terms import Terms
 from fleet.fitting import DoesNotFit, Interrupts
 from fleet.rollout import Rollout
@@ -20,6 +20,24 @@ GB = 1_000_000_000
 ONE, TWO = spec("tiny://ops"), spec("tiny://other")
 BROKEN = spec("tiny://out-of-memory")
 RECREATE = Terms(strategy=Strategy.RECREATE)
+
+
+class OnCard:
+    """A target with a card of 24 GB, of which each replica takes nine tenths."""
+
+    def __init__(self, real):
+        self._real, self.capabilities = real, real.capabilities
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    async def inspect(self):
+        there = len((await self._real.observe("tiny")).alive)
+        card = Gpu("a card", 24 * GB, 24 * GB - there * 21_600_000_000)
+        return TargetFacts("a", "rehearsal", True, memory_free=90 * GB, gpus=(card,))
+
+    async def need(self, want):
+        return Need(2 * GB, GB, 0, 1000, cards=1, share=0.9)
 
 
 class Scant:
@@ -112,6 +130,19 @@ async def test_nobody_is_surprised_by_a_service_that_stops_serving(world, scant)
     assert "`--strategy recreate`" in caught.value.hint
     assert "does not serve for a while" in caught.value.hint
     assert await world.running() == [f"tiny-{ONE.revision}-0"] == world.asked()
+
+
+async def test_an_engine_that_takes_a_share_of_a_card_has_to_make_way_for_its_next_version(world):
+    """vLLM takes nine tenths of a card for a model of two gigabytes."""
+    world.deployers["a"] = OnCard(world.deployers["a"])
+    world.new_fleet()
+    await change(world, ONE, "deploy")
+    with pytest.raises(Interrupts, match="old and new do not fit at once"):
+        await change(world, TWO, "second")
+    await change(world, TWO, "third", RECREATE)
+    assert await world.running() == [f"tiny-{TWO.revision}-0"]
+    with pytest.raises(DoesNotFit):
+        await change(world, spec("tiny://other", a=2), "more")
 
 
 async def test_the_old_stops_first_where_that_was_asked_for(world, scant):

@@ -134,10 +134,15 @@ def test_vllm_needs_room_for_one_conversation_of_the_whole_context():
     )
     there = Repository(988_097_824, Shape("Qwen2ForCausalLM", 32_768, 12_288, 2))
     asked = want.model_copy(update={"context": 4096})
-    whole = Need(988_097_824, 32_768 * 12_288, 1_500_000_000, 32_768, cards=1)
+    whole = Need(
+        988_097_824, 32_768 * 12_288, 1_500_000_000, 32_768, cards=1, share=0.9, floor=4 << 30
+    )
     assert vllm.need(want, there) == whole
     assert vllm.need(asked, there) == whole.holding(4096)
     assert vllm.need(want, Repository(1, Shape())) is None
+    share = vllm.need(want.model_copy(update={"settings": (("gpu-memory", "0.4"),)}), there)
+    assert share is not None
+    assert (share.share, share.floor) == (0.4, 0)
 
 
 def test_a_replica_whose_engine_fetches_has_the_token_in_its_environment_alone():
