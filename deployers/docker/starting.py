@@ -12,10 +12,11 @@ from deployers.docker.compose.adopting import Adoption
 from deployers.docker.compose.driving import Compose
 from deployers.docker.container import REPLICA, Container, Site, container, image
 from deployers.docker.diagnosis import diagnose
+from deployers.docker.found import Found
 from deployers.docker.hardware import Choice
 from deployers.docker.images import Images, Tell
 from deployers.docker.offered import Offered
-from deployers.docker.weights import Found, Models
+from deployers.docker.weights import Models
 from deployers.engines import llamacpp, vllm
 from deployers.engines.preset import Hardware
 from deployers.engines.presets import presets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployers.docker.weights import Lately
+from deployers.docker.found import Lately
 from deployers.models.gguf import Header
 from domain.sources import parse_source
 from tests.fleet.world import Time
