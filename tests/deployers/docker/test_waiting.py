@@ -47,7 +47,7 @@ class Engine:
             "NetworkSettings": {"Ports": ports},
         }
 
-    async def last_words(self, name: str, lines: int) -> list[str]:
+    async def last_words(self, name: str, lines: int, **_: datetime | None) -> list[str]:
         return ["loading"]
 
     async def get(self, name: str, path: str, most: int) -> tuple[Mapping[str, Any], bytes]:
