@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
 
 from bot.matrix.admins import Admins
-from bot.matrix.answers import RateLimited
+from bot.matrix.answers import Forbidden, RateLimited
 from bot.matrix.api import MatrixApi
 from bot.matrix.entering import Entrance
 from bot.matrix.news import Departure, Invitation, Sync, Tombstone
@@ -23,6 +24,11 @@ log = structlog.get_logger()
 FIRST_WAIT = 5.0
 LONGEST_WAIT = 60.0
 """Seconds before something that did not work is tried again."""
+
+KNOCKS = 3
+"""How often an invitation is taken up that counts for nothing there. Across servers it is shown to
+whom it is for before the server that it comes from has put it on record (Matrix server-server API,
+"Inviting to a room")."""
 
 
 class Doorkeeper:
@@ -44,6 +50,7 @@ class Doorkeeper:
         self._may_invite = may_invite
         self._clock = clock
         self._invitations: dict[str, Invitation] = {}
+        self._knocks: Counter[str] = Counter()
         self._tombstones: dict[str, Tombstone] = {}
         self._looked = False
         self._wake = asyncio.Event()
@@ -53,7 +60,7 @@ class Doorkeeper:
         for departure in news.departures:
             await self._put_out(departure)
         for room in news.left:
-            self._invitations.pop(room, None)
+            self._forget(room)
             self._tombstones.pop(room, None)
         self._invitations |= {each.room: each for each in news.invitations}
         self._tombstones |= {each.room: each for each in news.tombstones}
@@ -84,7 +91,7 @@ class Doorkeeper:
         for each in list(self._invitations.values()):
             done.append(await self._managed(partial(self._answer, each)))
             if done[-1] and self._invitations.get(each.room) is each:
-                del self._invitations[each.room]
+                self._forget(each.room)
         return all(done)
 
     async def _managed(self, act: Callable[[], Awaitable[None]]) -> bool:
@@ -116,7 +123,14 @@ class Doorkeeper:
                 log.warning("invitation declined", room=room, by=sender, why="see invites_from")
                 await self._api.leave(room)
         except Refused as error:
+            self._knocks[room] += 1
+            if isinstance(error, Forbidden) and self._knocks[room] < KNOCKS:
+                raise Unreachable(f"{room}: {error.summary}") from error
             log.warning("invitation came to nothing", room=room, by=sender, why=error.summary)
+
+    def _forget(self, room: str) -> None:
+        self._invitations.pop(room, None)
+        del self._knocks[room]
 
     async def _put_out(self, departure: Departure) -> None:
         room, text = departure.room, put_out(departure)

@@ -99,6 +99,24 @@ async def test_an_invitation_is_taken_from_those_who_may_and_declined_from_other
     assert list(await lobby.unsaid()) == ["welcome:!good"]
 
 
+async def test_one_that_its_server_does_not_know_of_yet_is_taken_up_once_it_does(lobby):
+    """Between servers the invitation is there before it counts."""
+    lobby.api.errors["!a"] = [Forbidden("You are not invited to this room")]
+    assert not await lobby.hears(invitations=(Invitation("!a", ANN),))
+    assert await lobby.hears()
+    assert list(await lobby.unsaid()) == ["welcome:!a"]
+
+
+async def test_one_that_counts_for_nothing_is_given_up_and_another_begins_anew(lobby):
+    for _ in range(2):
+        lobby.api.errors["!a"] = [Forbidden("You are not invited to this room")] * 3
+        assert not await lobby.hears(invitations=(Invitation("!a", ANN),))
+        assert not await lobby.hears()
+        assert await lobby.hears()
+    assert await lobby.hears()
+    assert lobby.api.asked == [("join", "!a")] * 6
+
+
 async def test_one_that_could_not_be_answered_is_tried_again_and_holds_up_no_other(lobby):
     lobby.api.errors["!a"] = [Unreachable("away"), RateLimited(3)]
     asked = (Invitation("!a", ANN), Invitation("!b", ANN))
