@@ -81,15 +81,16 @@ async def _deployments(
 
 
 def _note_deployments(book: Book, kind: str, runs: Mapping[str, Sequence[float]]) -> None:
-    """Until ready, as the bound has it, and until the room is told; what a bare answer takes."""
+    """Until ready, which the bound is for, and until the room is told; what a bare answer takes."""
     by_hand, times = runs["by_hand"], len(runs["by_hand"])
     peer = Figure.median(by_hand)
     for name in ("ready", "told"):
-        figure, bound = Figure.median(runs[name]), Bound(factor=1.1)
+        bounded = name == "ready"
+        figure, bound = Figure.median(runs[name]), Bound(factor=1.1) if bounded else None
         measure = f"docker.{kind}_{name}"
         book.note(Measure(measure, "s", times, figure, peer, "by hand", bound))
         ratios = [mine / theirs for mine, theirs in zip(runs[name], by_hand, strict=True)]
-        figure, bound = Figure.median(ratios), Bound(slack=1.1)
+        figure, bound = Figure.median(ratios), Bound(slack=1.1) if bounded else None
         book.note(Measure(f"{measure}_pairs", "x", times, figure, bound=bound))
     book.note(Measure(f"docker.{kind}_ping", "s", times, Figure.median(runs["ping"])))
 
