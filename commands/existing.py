@@ -25,10 +25,9 @@ async def of_existing(
     known = await deps.fleet.survey.names()
 
     def decide(before: ServiceSpec | None) -> ServiceSpec:
-        if before is None and otherwise is None:
-            raise unknown_service(name, known)
         want = change(before) if before else otherwise
-        assert want is not None
+        if want is None:
+            raise unknown_service(name, known)
         permit.allow(touched(before, want), want)
         return want
 

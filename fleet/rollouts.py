@@ -152,11 +152,8 @@ class Rollouts:
         ready = 0
         for target in (placement.target for placement in rollout.before.placements):
             if target in self._deployers:
-                look = partial(_look, self._deployers[target], name)
                 try:
-                    ready += len(
-                        (await self._hearing.of(target, look, report, self._patience)).ready
-                    )
+                    ready += len((await self._heard(target, name, report)).ready)
                 except OpsError as error:
                     return f"How {name} stands is not known: {error.summary}."
         count = f"{ready} of {rollout.before.replicas}"
@@ -168,11 +165,14 @@ class Rollouts:
         """That nothing came of a new service, and whether anything was left to be looked at."""
         name, remains = rollout.want.name, False
         for target in dict.fromkeys(plan.target for plan in rollout.plans):
-            look = partial(_look, self._deployers[target], name)
             with suppress(OpsError):
-                seen = await self._hearing.of(target, look, report, self._patience)
-                remains = remains or bool(seen.replicas)
+                remains |= bool((await self._heard(target, name, report)).replicas)
         return f"Nothing of {name} runs{'; its log is kept' if remains else ''}."
+
+    async def _heard(self, target: str, name: str, report: Report) -> Observed:
+        """What a target holds of a service, waited for with patience. Raises Unreachable."""
+        look = partial(_look, self._deployer(target), name)
+        return await self._hearing.of(target, look, report, self._patience)
 
     async def _restore(
         self, rollout: Rollout, target: str, report: Report, course: Course

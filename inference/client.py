@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from domain.errors import Refused, TargetError, Unreachable
 from inference.pace import Pace
 from inference.sse import EventParser
-from inference.wire import DONE, Chunk, Listing, Tokens, read_chunk, rejection
+from inference.wire import DONE, Chunk, Completion, Listing, Tokens, read_chunk, rejection
 
 _MAX_BODY = 1_048_576
 """Bytes read of an answer that is not streamed."""
@@ -164,18 +164,14 @@ async def stream_chat(
 
 async def complete_once(
     session: aiohttp.ClientSession, url: str, model: str, timeouts: Timeouts
-) -> None:
-    """Have a text gone on with by one token, without a conversation. Raises Unreachable or
-    Refused."""
+) -> bool:
+    """Have a text gone on with by one token, without a conversation, and say whether one came.
+    Raises Unreachable or Refused."""
     asked = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0.0}
+    where = f"{_base(url)}/completions"
     with _in_words():
-        async with (
-            asyncio.timeout(timeouts.first_byte),
-            session.post(f"{_base(url)}/completions", json=asked, **_options(timeouts)) as response,
-        ):
-            body = await _whole(response)
-            if response.status != 200:
-                raise rejection(response.status, body)
+        body = await _answer(session.post(where, json=asked, **_options(timeouts)), timeouts)
+        return Completion.model_validate_json(body).produced
 
 
 async def list_models(
@@ -184,20 +180,15 @@ async def list_models(
     """The models that the server at `url` has. Raises Unreachable or Refused, the latter for more
     than anybody would want to read, too; NoList where somebody answers, and with something else."""
     shown = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    where = f"{_base(url)}/models"
     with _in_words():
-        async with (
-            asyncio.timeout(timeouts.first_byte),
-            session.get(f"{_base(url)}/models", headers=shown, **_options(timeouts)) as response,
-        ):
-            body = await _whole(response)
-            if response.status != 200:
-                raise rejection(response.status, body)
-            try:
-                return Listing.model_validate_json(body)
-            except ValueError as error:
-                if len(body) >= _MAX_BODY:
-                    raise Refused("its list of models is too long") from error
-                raise NoList("what it has at `/v1/models` is no list of models") from error
+        body = await _answer(session.get(where, headers=shown, **_options(timeouts)), timeouts)
+        try:
+            return Listing.model_validate_json(body)
+        except ValueError as error:
+            if len(body) >= _MAX_BODY:
+                raise Refused("its list of models is too long") from error
+            raise NoList("what it has at `/v1/models` is no list of models") from error
 
 
 async def _chunks(
@@ -229,6 +220,17 @@ async def _chunks(
                     raise Unreachable("the model server ended the stream too early")
         finally:
             response.close()
+
+
+async def _answer(
+    asking: AbstractAsyncContextManager[aiohttp.ClientResponse], timeouts: Timeouts
+) -> str:
+    """What comes back whole; raises Unreachable or Refused where that is no 200."""
+    async with asyncio.timeout(timeouts.first_byte), asking as response:
+        body = await _whole(response)
+        if response.status != 200:
+            raise rejection(response.status, body)
+        return body
 
 
 async def _whole(response: aiohttp.ClientResponse) -> str:

@@ -59,8 +59,8 @@ class Prober:
                     usage = await self._listen(url, _question(model, max_tokens=1), pace)
                 except Refused:
                     pace = Pace(self._clock)
-                    await complete_once(self._session, url, model, self._timeouts)
-                    return FirstToken(pace.first_token)
+                    came = await complete_once(self._session, url, model, self._timeouts)
+                    return FirstToken(pace.first_token) if came else None
         except (TargetError, TimeoutError):
             return None
         return FirstToken(pace.first_token) if _came(usage, pace) else None

@@ -74,6 +74,26 @@ class Chunk(BaseModel, frozen=True):
         return bool(self.text or thought or self.finish_reason or self.usage)
 
 
+class Completed(BaseModel, frozen=True):
+    """A text that was gone on with."""
+
+    text: str = ""
+    finish_reason: str | None = None
+
+
+class Completion(BaseModel, frozen=True):
+    """The answer to `/v1/completions`."""
+
+    choices: tuple[Completed, ...]
+    usage: Tokens | None = None
+
+    @property
+    def produced(self) -> bool:
+        """Whether there is a token in it: read, counted, or cut off after it."""
+        counted = self.usage is not None and self.usage.completion_tokens > 0
+        return counted or any(each.text or each.finish_reason == "length" for each in self.choices)
+
+
 class Model(BaseModel, frozen=True):
     """A model that a server lists."""
 

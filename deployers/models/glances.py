@@ -1,15 +1,20 @@
-"""What a GGUF file at a hub says of itself, without fetching it."""
+"""What a GGUF file or a whole repository at a hub is like, without fetching it."""
 
 from __future__ import annotations
 
+import asyncio
 import io
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from deployers.models.gguf import Header, read_header
 from deployers.models.hub import Hub
 from deployers.models.repositories import Repository
 from domain.errors import OpsError
 from domain.sources import Source
+
+T = TypeVar("T")
 
 _GLANCE = 1 << 20
 """Bytes that hold what is asked of nearly every header, which begins with it."""
@@ -30,32 +35,38 @@ class Glance:
 
 
 class Glances:
-    """Looks at files at a hub, each once a minute at most."""
+    """Looks at files and repositories at a hub, at each once a minute at most."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._seen: dict[Source, tuple[float, Glance | OpsError]] = {}
+        self._seen: dict[Source, tuple[float, Any]] = {}
+        self._looking = asyncio.Lock()
+        """One question asks several times, and some of that at once."""
 
     async def at(self, source: Source) -> Glance:
         """What the file is like. A header that cannot be read is an empty one.
 
         Raises Refused for what is gated or missing, Unreachable for a hub that does not answer.
         """
-        now = self._hub.clock.monotonic()
-        self._seen = {key: kept for key, kept in self._seen.items() if kept[0] > now}
-        if source not in self._seen:
-            try:
-                self._seen[source] = (now + _FRESH, await self._look(source))
-            except OpsError as error:
-                self._seen[source] = (now + _STALE, error)
-        _, found = self._seen[source]
-        if isinstance(found, OpsError):
-            raise type(found)(found.summary, found.hint)
-        return found
+        return await self._once(source, self._look)
 
     async def repository(self, source: Source) -> Repository:
         """What a repository of safetensors is like. Raises as `Hub.repository` does."""
-        return await self._hub.repository(source)
+        return await self._once(source, self._hub.repository)
+
+    async def _once(self, source: Source, look: Callable[[Source], Awaitable[T]]) -> T:
+        async with self._looking:
+            now = self._hub.clock.monotonic()
+            self._seen = {key: kept for key, kept in self._seen.items() if kept[0] > now}
+            if source not in self._seen:
+                try:
+                    self._seen[source] = (now + _FRESH, await look(source))
+                except OpsError as error:
+                    self._seen[source] = (now + _STALE, error)
+            found: T | OpsError = self._seen[source][1]
+        if isinstance(found, OpsError):
+            raise type(found)(found.summary, found.hint)
+        return found
 
     async def _look(self, source: Source) -> Glance:
         size = None

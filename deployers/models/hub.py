@@ -106,7 +106,7 @@ class Hub:
                 explain(answer, source, has_token=self.token is not None)
                 files = listed(json.loads(await answer.read()))
             if (single := gguf(files)) and not weights(files):
-                raise OnlyFiles(source.repository, single)
+                raise OnlyFiles.of(source.repository, single)
             config = Source("hf", f"{source.repository}/config.json", source.revision)
             shaped = shape(dict(json.loads((await self.beginning(config, _CHUNK)).data)))
         except (aiohttp.ClientError, TimeoutError) as error:

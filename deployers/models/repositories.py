@@ -43,10 +43,12 @@ class Repository:
 class OnlyFiles(Refused):
     """A repository of GGUF files, of which each is a model: one has to be named."""
 
-    def __init__(self, repository: str, files: list[str]) -> None:
+    @classmethod
+    def of(cls, repository: str, files: list[str]) -> OnlyFiles:
+        """Say which there are."""
         named = ", ".join(f"hf://{repository}/{name}" for name in files[:_SHOWN])
         more = f", and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-        super().__init__(
+        return cls(
             f"{repository} holds GGUF files and no safetensors: it has no model that is whole",
             hint=f"name one of them: {named}{more}",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from deployers.models.gguf import Header
 from deployers.models.glances import Glance, Glances
 from deployers.models.hub import Hub
+from deployers.models.repositories import OnlyFiles
 from deployers.process import launch
 from deployers.process.weights import Models
 from deployers.protocol import Stocked
@@ -20,6 +22,8 @@ from tests.deployers.hub_double import HubDouble
 from tests.deployers.test_gguf import ARCHITECTURE, CONTEXT, SHAPE, header, number, pair, text
 from tests.deployers.test_hub import SOURCE, HastyClock
 from tests.deployers.test_launch import spec
+
+WHOLE = parse_source("hf://org/model")
 
 FILE_TYPE = pair(b"general.file_type", 4, struct.pack("<I", 15))
 WORDS = struct.pack("<IQ", 8, 3) + text(b"a") * 3
@@ -56,6 +60,26 @@ async def test_it_is_looked_at_once_for_several_questions():
         for _ in range(3):
             await looking.at(SOURCE)
     assert [who for who, *_ in double.seen] == ["hub", "hub", "cdn"]
+
+
+async def test_so_is_a_repository_and_who_asks_meanwhile_hears_the_same():
+    files = {"config.json": b"{}", "model.safetensors": 5_000_000}
+    async with hub(HubDouble(b"", repository=files)) as double:
+        looking = glances(double)
+        first, second = await asyncio.gather(*(looking.repository(WHOLE) for _ in range(2)))
+        assert first == second == await looking.repository(WHOLE)
+        assert first.weights == 5_000_000
+    assert len(double.seen) == 3, "its list of files, and twice for its configuration"
+
+
+async def test_that_it_holds_single_files_alone_is_said_the_second_time_too():
+    async with hub(HubDouble(b"", repository={"a.gguf": 5, "b.gguf": 5})) as double:
+        looking = glances(double)
+        for _ in range(2):
+            with pytest.raises(OnlyFiles, match="no model that is whole") as caught:
+                await looking.repository(WHOLE)
+            assert "hf://org/model/a.gguf, hf://org/model/b.gguf" in caught.value.hint
+    assert len(double.seen) == 1
 
 
 async def test_a_vocabulary_before_the_shape_is_read_through():

@@ -128,6 +128,16 @@ async def test_a_resumed_operation_whose_target_is_gone_from_the_configuration_s
     await left.aclose()
 
 
+async def test_how_things_stand_is_told_without_a_target_that_is_gone(world):
+    about = await world.operation("plan")
+    planned = await world.fleet.planning.preview("tiny", about, lambda _: ONE)
+    left = world.deployers.pop("a")
+    world.new_fleet()
+    told = await world.fleet._rollouts.standing(planned, lambda _: None)
+    assert told == "Nothing of tiny runs."
+    await left.aclose()
+
+
 async def test_an_operation_resumed_after_its_last_step_ends_the_same(world):
     first = await world.change(ONE)
     world.new_fleet()

@@ -80,22 +80,40 @@ async def test_a_listed_model_that_answers_is_ready(prober, upstream):
     assert server.replies[1].asked["max_tokens"] == 1
 
 
-async def test_a_model_that_only_completes_is_ready_too(prober, upstream):
-    """As vLLM answers for one that has no chat template."""
+def completing(said):
+    """As vLLM answers for a model that has no chat template, but completes texts."""
 
-    async def completes(reply):
+    async def script(reply):
         if reply.path == "/v1/chat/completions":
             reply.error(400, "no chat template")
         else:
-            body = {"choices": [{"index": 0, "text": " I", "finish_reason": "length"}]}
-            reply.start(kind="application/json").raw(json.dumps(body).encode())
+            reply.start(kind="application/json").raw(json.dumps(said).encode())
 
-    server = await upstream(serving("tiny", then=completes))
+    return script
+
+
+LETTERS = {"choices": [{"index": 0, "text": " I", "finish_reason": "stop"}]}
+HALF_A_LETTER = {"choices": [{"index": 0, "text": "", "finish_reason": "length"}]}
+COUNTED = {"choices": [{"text": ""}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+
+@pytest.mark.parametrize("said", [LETTERS, HALF_A_LETTER, COUNTED])
+async def test_a_model_that_only_completes_is_ready_too(prober, upstream, said):
+    server = await upstream(serving("tiny", then=completing(said)))
     token = await prober(server.url, "tiny")
     assert token is not None
     assert 0 < token.seconds < 5
     assert server.replies[2].path == "/v1/completions"
     assert server.replies[2].asked["max_tokens"] == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, [], {"choices": []}, {"choices": [{"text": "", "finish_reason": "stop"}]}, {"ok": True}],
+)
+async def test_one_that_completes_without_a_token_is_not(prober, upstream, said):
+    server = await upstream(serving("tiny", then=completing(said)))
+    assert await prober(server.url, "tiny") is None
 
 
 async def test_a_model_that_goes_by_another_name_is_not_ready(prober, upstream):

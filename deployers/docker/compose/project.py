@@ -112,10 +112,12 @@ def _mount(mount: Mount) -> dict[str, Any]:
 
 
 def _cards(wanted: Container) -> dict[str, Any] | None:
-    device: dict[str, Any] = {"count": "all" if wanted.gpus < 0 else wanted.gpus}
+    device: dict[str, Any]
     if wanted.devices:
         device = {"driver": "cdi", "device_ids": [text(name) for name in wanted.devices]}
-    elif not wanted.gpus:
+    elif wanted.gpus:
+        device = {"count": "all" if wanted.gpus < 0 else wanted.gpus}
+    else:
         return None
     return {"resources": {"reservations": {"devices": [{**device, "capabilities": ["gpu"]}]}}}
 
