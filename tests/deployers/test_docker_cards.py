@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import pytest
 
@@ -22,13 +20,14 @@ from deployers.docker.ways.connections import connection
 from deployers.protocol import Deployer, Tools
 from domain import made_of
 from domain.errors import Unhealthy
-from domain.incidents import Incident, Kind
+from domain.incidents import Kind
 from domain.operations import Operation, State
 from domain.replicas import Gpu, Phase
 from domain.targets import DockerTarget
 from fleet.keeper import Keeper
 from fleet.store.database import Store
 from tests.contract.stages import TARGET, RealClock, Stage, bring, make_plan, probe
+from tests.deployers.heard import heard
 from tests.engines import with_cards
 from tests.engines.engine import DockerEngine
 from tests.engines.gpu_proxy import GpuProxy, Refusal
@@ -109,25 +108,6 @@ async def host(engine: DockerEngine, tmp_path) -> AsyncIterator[Host]:
         stage = Stage("docker", tmp_path, engine=engine)
         yield Host(stage, engine, proxy, Tools(probe, Hasty(), tmp_path))
         await stage.close()
-
-
-@asynccontextmanager
-async def heard(deployer: Deployer) -> AsyncIterator[list[Incident]]:
-    """What a deployer tells of incidents, as long as the block."""
-    told: list[Incident] = []
-
-    async def listen() -> None:
-        async with aclosing(deployer.incidents(datetime.now(UTC))) as found:
-            async for each in found:
-                told.append(each)  # noqa: PERF401  as it comes
-
-    listening = asyncio.create_task(listen())
-    try:
-        yield told
-    finally:
-        listening.cancel()
-        await asyncio.wait([listening])
-    assert listening.cancelled(), listening.exception()
 
 
 async def until(holds, seconds: float = 30.0) -> None:

@@ -10,8 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,11 @@ import pytest
 from deployers.protocol import Deployer
 from domain import made_of
 from domain.errors import Unhealthy
-from domain.incidents import Incident, Kind
+from domain.incidents import Kind
 from domain.replicas import Observed, Phase
 from tests.contract.stages import Stage, bring
+from tests.deployers.heard import first_of, heard
+from tests.deployers.test_docker_incidents import HUNGRY
 from tests.engines.engine import DockerEngine
 from tests.engines.images import CACHE, LLAMACPP, PROGRAMS
 from tests.engines.registry import PROGRAM, Registry
@@ -31,7 +32,6 @@ from tests.engines.releases import Release
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
 
 NEWER = CACHE / "engines" / "forky"
-HUNGRY = ["python3", "-S", "-c", "held = [b'x' * (1 << 20) for _ in range(2000)]"]
 ENVIRONMENT = ["sh", "-c", "tr '\\0' '\\n' </proc/1/environ"]
 """Of the replica itself: to what is run beside it an engine gives none of a device's."""
 
@@ -100,32 +100,6 @@ async def inside(engine: DockerEngine, seen: Observed, *words: str) -> str:
         return str(said, "utf-8", "replace")
     finally:
         client.close()
-
-
-@asynccontextmanager
-async def heard(deployer: Deployer) -> AsyncIterator[asyncio.Queue[Incident]]:
-    """What a deployer tells of incidents, as long as the block."""
-    told: asyncio.Queue[Incident] = asyncio.Queue()
-
-    async def listen() -> None:
-        async with aclosing(deployer.incidents(datetime.now(UTC))) as found:
-            async for each in found:
-                told.put_nowait(each)
-
-    listening = asyncio.create_task(listen())
-    try:
-        yield told
-    finally:
-        listening.cancel()
-        await asyncio.wait([listening])
-    assert listening.cancelled(), listening.exception()
-
-
-async def next_of(told: asyncio.Queue[Incident], kind: Kind) -> Incident:
-    async with asyncio.timeout(30):
-        while (each := await told.get()).kind is not kind:
-            pass
-    return each
 
 
 async def test_it_is_newer_and_keeps_its_images_in_containerd(newer: DockerEngine, stage: Stage):
@@ -206,7 +180,7 @@ async def test_an_image_of_a_registry_stays_the_one_it_was_when_its_tag_moves_on
     moved.remove()
     async with heard(deployer) as told:
         await inside(newer, seen, "sh", "-c", "kill -TERM 1")
-        await next_of(told, Kind.ENDED)
+        await first_of(told, Kind.ENDED)
     again = await until_ready(deployer)
     assert dict(again.replicas[0].made_of)[made_of.IMAGE] == image
     newest = await bring(deployer, want.model_copy(update={"context": 96}))
@@ -228,7 +202,7 @@ async def test_a_process_that_the_kernel_ends_for_its_memory_is_told(
     seen = await bring(deployer, stage.spec(memory=160 << 20))
     async with heard(deployer) as told:
         await inside(newer, seen, *HUNGRY)
-        found = await next_of(told, Kind.OUT_OF_MEMORY)
+        found = await first_of(told, Kind.OUT_OF_MEMORY)
     assert (found.failure, "(limit 168 MB)" in found.text) == ("out-of-memory", True)
 
 

@@ -379,7 +379,7 @@ async def test_a_repository_of_single_files_is_refused_in_the_plan(house: Wareho
         await deployer.foretell(want)
     assert "hf://org/model/a-Q4_K_M.gguf" in caught.value.hint
     house.hub.error = (401, "GatedRepo")
-    assert await deployer.foretell(want) == (), "its engine may have what the bot has not"
+    assert await house.open().foretell(want) == (), "its engine may have what the bot has not"
 
 
 async def test_what_is_not_to_be_had_has_no_need_and_says_why(house: Warehouse):
