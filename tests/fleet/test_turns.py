@@ -89,15 +89,20 @@ async def test_cancelling_while_it_runs_puts_back_what_was_and_says_so(world, be
     assert await world.wanted() == before
 
 
-async def test_a_resumed_operation_carries_out_what_was_planned_then(world):
-    """What was decided, perhaps approved, is what runs: it is not decided anew."""
+async def left_half_way(world, change):
+    """Begin a change and leave it while something starts, as a bot does that dies."""
     world.clock.flows = False
-    task = asyncio.create_task(world.change(ONE.scaled(2)))
+    task = asyncio.create_task(change)
     await until(lambda: world.clock.waiting)
     task.cancel()
     await asyncio.wait([task])
-    assert len((await world.seen()).alive) == 1
     world.clock.flow()
+
+
+async def test_a_resumed_operation_carries_out_what_was_planned_then(world):
+    """What was decided, perhaps approved, is what runs: it is not decided anew."""
+    await left_half_way(world, world.change(ONE.scaled(2)))
+    assert len((await world.seen()).alive) == 1
     world.new_fleet()
     world.clock.seconds += 60
 
@@ -112,12 +117,7 @@ async def test_a_resumed_operation_carries_out_what_was_planned_then(world):
 
 
 async def test_a_resumed_operation_whose_target_is_gone_from_the_configuration_says_so(world):
-    world.clock.flows = False
-    task = asyncio.create_task(world.change(ONE.scaled(2)))
-    await until(lambda: world.clock.waiting)
-    task.cancel()
-    await asyncio.wait([task])
-    world.clock.flow()
+    await left_half_way(world, world.change(ONE.scaled(2)))
     left = world.deployers.pop("a")
     world.new_fleet()
 
@@ -168,12 +168,7 @@ async def test_what_was_settled_before_a_restart_is_only_told_of(world):
 async def test_a_plan_for_what_the_service_is_no_more_is_made_anew(world):
     """After a restart somebody else came first."""
     await world.change(ONE)
-    world.clock.flows = False
-    task = asyncio.create_task(world.change(lambda before: before.scaled(2), "scale"))
-    await until(lambda: world.clock.waiting)
-    task.cancel()
-    await asyncio.wait([task])
-    world.clock.flow()
+    await left_half_way(world, world.change(lambda before: before.scaled(2), "scale"))
     world.new_fleet()
     await world.change(TWO, "another")
     await world.change(lambda before: before.scaled(2), "scale")
